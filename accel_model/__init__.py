@@ -1,0 +1,20 @@
+"""The simulated side: traces of training steps, accelerator designs, and the model that replays one on the other.
+
+`from accel_model import Trace, Design, replay` is the stable interface; attributes load on first use.
+"""
+
+from importlib import import_module
+
+_PUBLIC = {
+    "Trace": "accel_model.trace",
+    "Design": "accel_model.design",
+    "Report": "accel_model.replay",
+    "replay": "accel_model.replay",
+}
+__all__ = list(_PUBLIC)
+
+
+def __getattr__(name):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'accel_model' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)

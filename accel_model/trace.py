@@ -1,0 +1,291 @@
+"""Trace: what one training step does, op by op, knowing nothing of any device."""
+
+from dataclasses import dataclass, field, fields, replace
+
+import numpy as np
+
+from accel_model.errors import TraceError
+from accel_model.types import DTYPE_BYTES, PERSISTENT_ROLES, PRECISIONS, DType, Kind, Operand, Phase, Role, dtype_of
+
+SCHEMA_VERSION = 1
+LARGEST_EXACT = 2**53  # beyond this an int64 count no longer survives a float64
+
+GEOMETRY = ("input_size", "filter_size", "output_size", "stride", "padding", "dilation")
+"""Columns of `Ops` with shape (3, ops): up to three spatial axes, the last axis of the image last, 0 where unused."""
+
+
+def column(dtype, rank=1):
+    """A dataclass field that holds an array of `dtype` with the ops (or tensors, uses) on its last axis."""
+    return field(metadata={"dtype": np.dtype(dtype), "rank": rank})
+
+
+@dataclass(frozen=True, eq=False)
+class Ops:
+    """One row per GEMM or vector operation, in program order; every column has shape (ops,) or (3, ops).
+
+    For a GEMM row `groups * m * n * k` MACs are done; m = n = k = groups = 0 where there are none. Convolution rows keep
+    the geometry of the forward convolution in every phase; geometry columns are 0 elsewhere.
+    """
+
+    layer: np.ndarray = column(np.int32)  # index into Trace.layers
+    name: np.ndarray = column(np.int32)  # index into Trace.names: what the framework calls the op
+    phase: np.ndarray = column(np.int8)  # Phase
+    kind: np.ndarray = column(np.int8)  # Kind
+    call: np.ndarray = column(np.int32)  # rows of one framework call share it
+    groups: np.ndarray = column(np.int64)  # independent GEMMs
+    m: np.ndarray = column(np.int64)  # rows of A and C, per group
+    n: np.ndarray = column(np.int64)  # columns of B and C, per group
+    k: np.ndarray = column(np.int64)  # contraction, per group
+    batch: np.ndarray = column(np.int64)  # samples of a convolution
+    in_channels: np.ndarray = column(np.int64)  # of the whole convolution, all groups
+    out_channels: np.ndarray = column(np.int64)  # of the whole convolution, all groups
+    input_size: np.ndarray = column(np.int64, 2)  # pixels, of the module's own input
+    filter_size: np.ndarray = column(np.int64, 2)  # pixels
+    output_size: np.ndarray = column(np.int64, 2)  # pixels, of the module's own output
+    stride: np.ndarray = column(np.int64, 2)
+    padding: np.ndarray = column(np.int64, 2)
+    dilation: np.ndarray = column(np.int64, 2)
+    transposed: np.ndarray = column(np.bool_)
+    vector_ops: np.ndarray = column(np.int64)  # elementary operations outside the MAC array
+    dtype: np.ndarray = column(np.int8)  # DType of the operands
+
+    @property
+    def macs(self):
+        """int64 (ops,), multiply-accumulates of each row."""
+        return self.groups * self.m * self.n * self.k
+
+
+@dataclass(frozen=True, eq=False)
+class Tensors:
+    """One row per distinct storage; every column has shape (tensors,)."""
+
+    elements: np.ndarray = column(np.int64)
+    dtype: np.ndarray = column(np.int8)  # DType
+    bytes: np.ndarray = column(np.int64)
+    role: np.ndarray = column(np.int8)  # Role
+    born: np.ndarray = column(np.int64)  # first op that sees it; 0 where it was there before the step
+    freed: np.ndarray = column(np.int64)  # first op after which it is gone; len(ops) where it outlives the step
+
+
+@dataclass(frozen=True, eq=False)
+class Uses:
+    """One row per (op, tensor, read or write), ordered by op; every column has shape (uses,)."""
+
+    op: np.ndarray = column(np.int64)  # row of ops
+    tensor: np.ndarray = column(np.int64)  # row of tensors
+    write: np.ndarray = column(np.bool_)
+    bytes: np.ndarray = column(np.int64)  # distinct elements touched x element size, at most the storage
+    operand: np.ndarray = column(np.int8)  # Operand
+
+
+def table(kind, length, **columns):
+    """A table of `kind` (Ops, Tensors or Uses) with `length` rows; columns that are not named are zero.
+
+    A scalar fills its column. Raises TraceError where a column does not have `length` rows or is not of its dtype.
+    """
+    known = {f.name: f for f in fields(kind)}
+    if unknown := set(columns) - set(known):
+        raise TraceError(f"{kind.__name__.lower()} has no column {sorted(unknown)}: it has {sorted(known)}")
+    arrays = {}
+    for name, f in known.items():
+        dtype, rank = f.metadata["dtype"], f.metadata["rank"]
+        shape = (length,) if rank == 1 else (3, length)
+        given = np.asarray(columns.get(name, 0))
+        if given.dtype.kind not in "biu" and given.size:
+            raise TraceError(f"{kind.__name__.lower()}.{name} holds {given.dtype}: give whole numbers")
+        if given.ndim and given.shape != shape:
+            raise TraceError(f"{kind.__name__.lower()}.{name} has shape {given.shape}: give {shape}")
+        if (
+            given.size
+            and dtype.kind == "i"
+            and (given.max() > np.iinfo(dtype).max or given.min() < np.iinfo(dtype).min)
+        ):
+            raise TraceError(f"{kind.__name__.lower()}.{name} holds a value that does not fit {dtype}")
+        arrays[name] = np.array(np.broadcast_to(given.astype(dtype), shape))
+    return kind(**arrays)
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What one training step does in the steady state: one period of a loop in which parameters carry over.
+
+    ops, tensors, uses: the three tables. layers: module paths ("" is the model itself). names: what the framework calls
+    each op. uncounted: ops that have no formula, as {name: (count, bytes)}. meta: JSON values (model, batch, precision,
+    versions). Raises TraceError where the tables contradict each other.
+    """
+
+    ops: Ops
+    tensors: Tensors
+    uses: Uses
+    layers: tuple[str, ...] = ("",)
+    names: tuple[str, ...] = ("",)
+    uncounted: dict = field(default_factory=dict)
+    meta: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        check(self)
+
+    def __len__(self):
+        return len(self.ops.m)
+
+    def __repr__(self):
+        return f"Trace({len(self)} ops, {len(self.tensors.bytes)} tensors, {int(self.ops.macs.sum())} MACs)"
+
+    @classmethod
+    def from_gemms(cls, m, n, k, groups=1, dtype="bf16", phase=Phase.FORWARD):
+        """A trace of bare GEMMs C[M,N] = A[M,K] B[K,N], each with tensors of its own.
+
+        m, n, k, groups: int or int (ops,), sizes in elements, above 0. dtype: a name of PRECISIONS or (ops,) of them.
+        Raises TraceError for sizes that are not whole numbers above 0 or whose MACs pass 2^53.
+        """
+        sizes = [np.asarray(x) for x in (groups, m, n, k)]
+        for name, size in zip(("groups", "m", "n", "k"), sizes, strict=True):
+            if size.dtype.kind not in "iu":
+                raise TraceError(f"{name} holds {size.dtype}: give whole numbers")
+            if size.size and size.min() <= 0:
+                raise TraceError(f"{name} holds {size.min()}: a GEMM needs sizes above 0")
+        try:
+            groups, m, n, k = np.broadcast_arrays(*(np.atleast_1d(size).astype(np.int64) for size in sizes))
+        except ValueError:
+            raise TraceError(
+                f"groups, m, n and k have {[s.size for s in sizes]} values: give one each, or one for all"
+            ) from None
+        count = len(m)
+        try:
+            formats = np.broadcast_to([dtype_of(d) for d in np.atleast_1d(dtype)], (count,)).astype(np.int64)
+        except KeyError as error:
+            raise TraceError(f"dtype {error} is unknown: use one of {', '.join(PRECISIONS)}") from None
+        except ValueError:
+            raise TraceError(
+                f"dtype has {np.size(dtype)} values for {count} GEMMs: give one each, or one for all"
+            ) from None
+        check_products(groups, m, n, k)
+        ops = table(
+            Ops,
+            count,
+            groups=groups,
+            m=m,
+            n=n,
+            k=k,
+            dtype=formats,
+            call=np.arange(count),
+            phase=int(phase),
+            kind=Kind.GEMM,
+        )
+        elements = np.stack([groups * m * k, groups * k * n, groups * m * n], axis=1).reshape(-1)
+        of_op = np.repeat(np.arange(count), 3)
+        size = elements * DTYPE_BYTES[formats[of_op]]
+        tensors = table(
+            Tensors,
+            3 * count,
+            elements=elements,
+            bytes=size,
+            dtype=formats[of_op],
+            role=Role.ACTIVATION,
+            born=of_op,
+            freed=of_op + 1,
+        )
+        operands = np.tile([Operand.A, Operand.B, Operand.C], count)
+        uses = table(
+            Uses,
+            3 * count,
+            op=of_op,
+            tensor=np.arange(3 * count),
+            write=operands == Operand.C,
+            bytes=size,
+            operand=operands,
+        )
+        return cls(ops, tensors, uses, meta={"source": "from_gemms"})
+
+    @classmethod
+    def load(cls, path):
+        """The trace in the file at `path`; raises TraceError where the file is missing, damaged or of another schema."""
+        from accel_model.trace_file import load
+
+        return load(path)
+
+    def save(self, path):
+        """Write the trace to one file at `path`, atomically; raises TraceError where it cannot be written."""
+        from accel_model.trace_file import save
+
+        save(self, path)
+
+    def macs_by_phase(self):
+        """MACs of each phase as {phase name: int}, phases in the order of `Phase`."""
+        sums = np.bincount(self.ops.phase, weights=None, minlength=len(Phase)) * 0
+        np.add.at(sums, self.ops.phase, self.ops.macs)
+        return {phase.name.lower(): int(sums[phase]) for phase in Phase}
+
+    def live_bytes(self):
+        """int64 (ops,), bytes of the tensors alive at each op; its maximum is the step's peak memory."""
+        change = np.zeros(len(self) + 1, dtype=np.int64)
+        np.add.at(change, self.tensors.born, self.tensors.bytes)
+        np.add.at(change, self.tensors.freed, -self.tensors.bytes)
+        return np.cumsum(change)[: len(self)]
+
+    def at(self, precision):
+        """This trace with its MAC operands and floating-point activations stored in `precision`.
+
+        Parameters, optimiser state, buffers and whole-number tensors keep their size: master weights stay as they are.
+        Returns a Trace; raises TraceError for a name that is not in PRECISIONS.
+        """
+        if precision not in PRECISIONS:
+            raise TraceError(f"precision {precision!r} is unknown: use one of {', '.join(PRECISIONS)}")
+        target = dtype_of(precision)
+        floating = np.isin(self.tensors.dtype, [dtype_of(p) for p in PRECISIONS])
+        resized = floating & ~np.isin(self.tensors.role, PERSISTENT_ROLES + (Role.GRADIENT,))
+        old = DTYPE_BYTES[self.tensors.dtype]
+        dtype = np.where(resized, target, self.tensors.dtype)
+        new = DTYPE_BYTES[dtype]
+        mac_rows = self.ops.kind <= Kind.ATTENTION
+        ops = replace(self.ops, dtype=np.where(mac_rows, target, self.ops.dtype).astype(np.int8))
+        tensors = replace(self.tensors, dtype=dtype.astype(np.int8), bytes=self.tensors.bytes // old * new)
+        uses = replace(self.uses, bytes=self.uses.bytes // old[self.uses.tensor] * new[self.uses.tensor])
+        return replace(self, ops=ops, tensors=tensors, uses=uses, meta=self.meta | {"replayed_at": precision})
+
+
+def check_products(groups, m, n, k):
+    """Raise TraceError where groups*m*n*k of any row passes 2^53, found without overflowing int64."""
+    product = groups.astype(np.float64) * m * n * k
+    if product.size and product.max() > LARGEST_EXACT:
+        row = int(product.argmax())
+        raise TraceError(
+            f"op {row} does {product[row]:.3g} MACs: counts are exact up to 2^53, so split it into smaller ops"
+        )
+
+
+def check(trace):
+    """Raise TraceError where the tables of `trace` contradict each other."""
+    ops, tensors, uses, count = trace.ops, trace.tensors, trace.uses, len(trace)
+    check_products(ops.groups, ops.m, ops.n, ops.k)
+    bounds = [
+        ("ops.layer", ops.layer, 0, len(trace.layers)),
+        ("ops.name", ops.name, 0, len(trace.names)),
+        ("ops.phase", ops.phase, 0, len(Phase)),
+        ("ops.kind", ops.kind, 0, len(Kind)),
+        ("ops.dtype", ops.dtype, 0, len(DType)),
+        ("tensors.dtype", tensors.dtype, 0, len(DType)),
+        ("tensors.role", tensors.role, 0, len(Role)),
+        ("tensors.born", tensors.born, 0, max(count, 1)),
+        ("tensors.freed", tensors.freed, 0, count + 1),
+        ("uses.op", uses.op, 0, count),
+        ("uses.tensor", uses.tensor, 0, len(tensors.bytes)),
+        ("uses.operand", uses.operand, 0, len(Operand)),
+    ]
+    sizes = ("call", "groups", "m", "n", "k", "batch", "in_channels", "out_channels", "vector_ops", *GEOMETRY)
+    bounds += [(f"ops.{name}", getattr(ops, name), 0, LARGEST_EXACT) for name in sizes]
+    bounds += [(f"tensors.{name}", getattr(tensors, name), 0, LARGEST_EXACT) for name in ("elements", "bytes")]
+    bounds += [("uses.bytes", uses.bytes, 0, LARGEST_EXACT)]
+    for name, values, low, high in bounds:
+        if values.size and (values.min() < low or values.max() >= high):
+            bad = values.min() if values.min() < low else values.max()
+            raise TraceError(f"{name} holds {bad}: values must be at least {low} and below {high}")
+    sides = np.stack([ops.groups, ops.m, ops.n, ops.k])
+    if ((sides == 0).any(axis=0) & (sides > 0).any(axis=0)).any():
+        raise TraceError("an op has some of groups, m, n, k at 0: give all four above 0 for MACs, or all 0 for none")
+    if (tensors.freed < tensors.born).any():
+        raise TraceError("a tensor is freed before it is born: tensors.freed must be at least tensors.born")
+    if (np.diff(uses.op) < 0).any():
+        raise TraceError("uses are not ordered by op: sort them")
+    if (uses.bytes > tensors.bytes[uses.tensor]).any():
+        raise TraceError("a use touches more bytes than its tensor has: uses.bytes must be at most tensors.bytes")
