@@ -23,8 +23,8 @@ def column(dtype, rank=1):
 class Ops:
     """One row per GEMM or vector operation, in program order; every column has shape (ops,) or (3, ops).
 
-    For a GEMM row `groups * m * n * k` MACs are done; m = n = k = groups = 0 where there are none. Convolution rows keep
-    the geometry of the forward convolution in every phase; geometry columns are 0 elsewhere.
+    For a GEMM row `groups * m * n * k` MACs are done; m = n = k = groups = 0 where there are none. Convolution rows
+    keep the geometry of the forward convolution in every phase; geometry columns are 0 elsewhere.
     """
 
     layer: np.ndarray = column(np.int32)  # index into Trace.layers
@@ -78,7 +78,7 @@ class Uses:
     operand: np.ndarray = column(np.int8)  # Operand
 
 
-def table(kind, length, **columns):
+def table(kind, length, /, **columns):
     """A table of `kind` (Ops, Tensors or Uses) with `length` rows; columns that are not named are zero.
 
     A scalar fills its column. Raises TraceError where a column does not have `length` rows or is not of its dtype.
@@ -199,7 +199,7 @@ class Trace:
 
     @classmethod
     def load(cls, path):
-        """The trace in the file at `path`; raises TraceError where the file is missing, damaged or of another schema."""
+        """The trace in the file at `path`; raises TraceError where it is missing, damaged or of another schema."""
         from accel_model.trace_file import load
 
         return load(path)
@@ -233,7 +233,7 @@ class Trace:
             raise TraceError(f"precision {precision!r} is unknown: use one of {', '.join(PRECISIONS)}")
         target = dtype_of(precision)
         floating = np.isin(self.tensors.dtype, [dtype_of(p) for p in PRECISIONS])
-        resized = floating & ~np.isin(self.tensors.role, PERSISTENT_ROLES + (Role.GRADIENT,))
+        resized = floating & ~np.isin(self.tensors.role, (*PERSISTENT_ROLES, Role.GRADIENT))
         old = DTYPE_BYTES[self.tensors.dtype]
         dtype = np.where(resized, target, self.tensors.dtype)
         new = DTYPE_BYTES[dtype]
