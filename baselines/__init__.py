@@ -1,0 +1,21 @@
+"""The measured side: live devices, recorded files and published tables, all as one type, Measurement.
+
+Nothing here knows of the accelerator model or of the harness. torch is imported by `live` alone, and only when one
+of its names is used.
+"""
+
+import importlib
+
+from baselines.errors import BaselineError
+from baselines.measurement import Measurement, from_samples
+
+LIVE_NAMES = ("StepTimer", "best_device", "device_context")
+
+__all__ = ["BaselineError", "Measurement", "from_samples", *LIVE_NAMES]
+
+
+def __getattr__(name):
+    """Fetch the names that need torch when they are first used (PEP 562)."""
+    if name in LIVE_NAMES:
+        return getattr(importlib.import_module("baselines.live"), name)
+    raise AttributeError(f"module 'baselines' has no attribute {name!r}")
