@@ -1,0 +1,196 @@
+"""Compute cycles of a GEMM on a systolic array: one closed form per dataflow, in exact integers, loop-free over folds.
+
+The array has R rows and C columns, one MAC per PE and cycle, one register hop right and down per cycle, skew registers
+inside. Cycles are clock edges from the one that samples the first operand at the array's edge to the one that writes
+the last result at the bottom row, both included. `C[M,N] = A[M,K] B[K,N]` is cut into folds, column folds outer and
+row folds inner, and folds of `groups` independent GEMMs follow each other in one sequence. Of each dataflow:
+
+- os: a fold computes m x n results, m <= R rows and n <= C columns of PEs; operands stream for S = K cycles, the last
+  of the m n PEs ends m + n - 2 later, and results shift down R rows to the bottom.
+- ws: a fold holds m x n weights, m <= R of K and n <= C of N; they are shifted in over m cycles, A streams for S = M
+  cycles, and the last result passes R rows and n columns: R + n - 2 later.
+- is: ws on the transposed problem, M and N swapped.
+
+overlap: with `none` a fold starts after the last result of the one before. `buffered` hides drain (os) or preload (ws)
+behind the streaming of the next (os) or previous (ws) fold. `pipelined` streams folds back to back: the next starts
+max(S, shifts) after this one, where the shifts hidden behind the phase are the m rows being drained of this fold (os)
+or being loaded for the next (ws). trim: true takes m and n as an edge fold uses them; false pads each to R and C.
+"""
+
+from enum import IntEnum
+
+from accel_model.arrays import ceil_div, choose, larger, largest, smaller
+
+
+class Dataflow(IntEnum):
+    """What stays in the array: output, weights, input, a filter row; BEST of the first 3; IDEAL keeps each PE busy."""
+
+    OS = 0
+    WS = 1
+    IS = 2
+    RS = 3
+    BEST = 4
+    IDEAL = 5
+
+
+class Overlap(IntEnum):
+    """What a fold waits for: the last result before it, the last MAC before it, or its turn to stream."""
+
+    NONE = 0
+    BUFFERED = 1
+    PIPELINED = 2
+
+
+class Convention(IntEnum):
+    """Which cycles are counted: the RTL's, or those that SCALE-Sim v3 reports."""
+
+    RTL = 0
+    SCALESIM = 1
+
+
+def padded_cycles(folds, stream, rows, cols, overlap):
+    """Cycles of `folds` equal folds: int arrays that broadcast; the same form for os, ws and is."""
+    fold = 2 * rows + cols + stream - 2
+    if overlap == Overlap.NONE:
+        return folds * fold
+    if overlap == Overlap.BUFFERED:
+        return folds * (fold - rows) + rows
+    return (folds - 1) * larger(stream, rows) + fold
+
+
+def os_cycles(m, n, k, rows, cols, *, overlap, trim, groups=1, cores=1):
+    """Cycles of an output-stationary array at full operand bandwidth, of the core that takes longest.
+
+    m, n, k, groups: int or int64 arrays, GEMM sizes in elements, above 0. rows, cols: PEs per core. cores: they share
+    the folds of all groups in order, ceil(folds / cores) each. All broadcast. overlap: Overlap; trim: bool.
+    Returns int64 of the broadcast shape. Source: this module's text; proven against RTL.
+    """
+    grid = _Folds(m, n, rows, cols, groups)
+    share = ceil_div(grid.total, cores)
+    if not trim:
+        return padded_cycles(share, k, rows, cols, overlap)
+    if overlap == Overlap.NONE:
+        return share * (k + rows - 2) + grid.sum_m(share) + grid.sum_n(share)
+    if overlap == Overlap.BUFFERED:
+        return share * (k - 2) + grid.sum_m(share) + grid.sum_n(share) + rows
+
+    def pipelined(start, end):
+        last_m, last_n = grid.m_at(end - 1), grid.n_at(end - 1)
+        starts = grid.phases(k, end - 1) - grid.phases(k, start)
+        wide = grid.last_wide(end - 1)
+        behind = grid.phases(k, end - 1) - grid.phases(k, wide)
+        tail = larger(last_m + last_n, choose(wide >= start, grid.m_at(wide) + cols - behind, 0))
+        return starts + k + tail - 2 + rows
+
+    return _longest_share(pipelined, grid.total, share, cores)
+
+
+def ws_cycles(m, n, k, rows, cols, *, overlap, trim, groups=1, cores=1):
+    """Cycles of a weight-stationary array at full operand bandwidth, of the core that takes longest.
+
+    Arguments, returns and source as in `os_cycles`.
+    """
+    grid = _Folds(k, n, rows, cols, groups)
+    share = ceil_div(grid.total, cores)
+    if not trim:
+        return padded_cycles(share, m, rows, cols, overlap)
+    if overlap == Overlap.NONE:
+        return share * (m + rows - 2) + grid.sum_m(share) + grid.sum_n(share)
+    if overlap == Overlap.BUFFERED:
+        return grid.m_at(0) + share * (m + rows - 2) + grid.sum_n(share)
+
+    def pipelined(start, end):
+        starts = grid.phases(m, end) - grid.phases(m, start + 1)
+        wide = grid.last_wide(end - 1)
+        behind = grid.phases(m, end) - grid.phases(m, wide + 1)
+        tail = larger(grid.n_at(end - 1), choose(wide >= start, cols - behind, 0))
+        return grid.m_at(start) + starts + m + rows - 2 + tail
+
+    return _longest_share(pipelined, grid.total, share, cores)
+
+
+def is_cycles(m, n, k, rows, cols, *, overlap, trim, groups=1, cores=1):
+    """Cycles of an input-stationary array: weight-stationary on the transposed problem; see `ws_cycles`."""
+    return ws_cycles(n, m, k, rows, cols, overlap=overlap, trim=trim, groups=groups, cores=cores)
+
+
+def ideal_cycles(m, n, k, rows, cols, *, overlap=None, trim=None, groups=1, cores=1):
+    """Cycles with every MAC unit busy in each of them: MACs over PEs, rounded up; see `os_cycles` for the arguments."""
+    return ceil_div(groups * m * n * k, rows * cols * cores)
+
+
+CYCLES = {Dataflow.OS: os_cycles, Dataflow.WS: ws_cycles, Dataflow.IS: is_cycles, Dataflow.IDEAL: ideal_cycles}
+
+
+def scalesim_cycles(dataflow, m, n, k, rows, cols, *, groups=1, cores=1):
+    """Compute cycles as SCALE-Sim v3 reports them: padded folds one after another, one less than their sum.
+
+    Per fold OS R+C+K-2, WS 2R+C+M-2, IS 2R+C+N-2. Arguments as in `os_cycles`; dataflow: OS, WS or IS.
+    Source: SCALE-Sim v3 (scalesim/compute, scalesim/single_layer_sim.py), `--save` summary "Compute cycles".
+    """
+    if dataflow == Dataflow.OS:
+        folds, fold = ceil_div(m, rows) * ceil_div(n, cols), rows + cols + k - 2
+    elif dataflow == Dataflow.WS:
+        folds, fold = ceil_div(k, rows) * ceil_div(n, cols), 2 * rows + cols + m - 2
+    else:
+        folds, fold = ceil_div(k, rows) * ceil_div(m, cols), 2 * rows + cols + n - 2
+    return ceil_div(groups * folds, cores) * fold - 1
+
+
+class _Folds:
+    """Sums over the fold sequence of `groups` GEMMs: a period of `per_group` folds, row folds inner.
+
+    In each column of `down` row folds only the last has fewer rows, `edge_m`; in each group only the folds of the last
+    of `across` columns have fewer columns, `edge_n`.
+    """
+
+    def __init__(self, height, width, rows, cols, groups):
+        self.rows, self.cols = rows, cols
+        self.down, self.across = ceil_div(height, rows), ceil_div(width, cols)
+        self.edge_m = height - (self.down - 1) * rows
+        self.edge_n = width - (self.across - 1) * cols
+        self.per_group = self.down * self.across
+        self.before_edge = self.per_group - self.down  # folds of a group ahead of its last column
+        self.total = groups * self.per_group
+
+    def m_at(self, fold):
+        """Rows used by fold number `fold`."""
+        return choose((fold + 1) % self.down == 0, self.edge_m, self.rows)
+
+    def n_at(self, fold):
+        """Columns used by fold number `fold`."""
+        return choose(fold % self.per_group >= self.before_edge, self.edge_n, self.cols)
+
+    def sum_m(self, count):
+        """Rows used by the first `count` folds together."""
+        return count * self.rows - count // self.down * (self.rows - self.edge_m)
+
+    def sum_n(self, count):
+        """Columns used by the first `count` folds together."""
+        edge = count // self.per_group * self.down + larger(count % self.per_group - self.before_edge, 0)
+        return count * self.cols - edge * (self.cols - self.edge_n)
+
+    def phases(self, stream, count):
+        """Sum of max(stream, rows used) over the first `count` folds."""
+        full = larger(stream, self.rows)
+        return count * full - count // self.down * (full - larger(stream, self.edge_m))
+
+    def last_wide(self, fold):
+        """The latest fold up to `fold` that uses all columns; -1 where there is none."""
+        wide = fold // self.per_group * self.per_group + self.before_edge - 1
+        wide = choose(self.before_edge > 0, wide, -1)
+        return choose(self.n_at(fold) < self.cols, wide, fold)
+
+
+def _longest_share(cycles, total, share, cores):
+    """The largest cycles(start, end) over the cores' contiguous shares [start, end) of `total` folds.
+
+    Only the trimmed pipelined form needs every core: in the others the first share has the fewest edge folds.
+    """
+    longest = cycles(0 * share, share)
+    for core in range(1, largest(smaller(cores, ceil_div(total, share)))):
+        start = core * share
+        end = smaller(start + share, total)
+        busy = (start < end) & (core < cores)
+        longest = larger(longest, choose(busy, cycles(start, larger(end, start + 1)), 0))
+    return longest
