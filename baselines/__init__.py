@@ -6,12 +6,30 @@ of its names is used.
 
 import importlib
 
+from baselines.catalogue import load
 from baselines.errors import BaselineError
 from baselines.measurement import Measurement, from_samples
+from baselines.published import left_out, published
+from baselines.recorded import from_json, load_recorded, read_recorded, to_json
+from baselines.specs import GpuSpec, gpu_specs
 
 LIVE_NAMES = ("StepTimer", "best_device", "device_context")
 
-__all__ = ["BaselineError", "Measurement", "from_samples", *LIVE_NAMES]
+__all__ = [
+    "BaselineError",
+    "GpuSpec",
+    "Measurement",
+    "from_json",
+    "from_samples",
+    "gpu_specs",
+    "left_out",
+    "load",
+    "load_recorded",
+    "published",
+    "read_recorded",
+    "to_json",
+    *LIVE_NAMES,
+]
 
 
 def __getattr__(name):

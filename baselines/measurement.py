@@ -13,9 +13,9 @@ DEVICE_KINDS = ("gpu", "cpu", "fpga", "other")
 MODES = ("eager", "graphs", "compiled", "unstated")
 CLOCKS = ("cuda_event", "perf_counter", "published")
 CONFIDENCES = ("measured", "verified", "recalled")
-SCOPES = ("step", "step_and_copy", "step_and_loading", "forward_backward")
+SCOPES = ("step", "step_and_copy", "step_and_loading", "forward_backward", "unstated")
 """What a time covers: the step on the device alone; with the batch's host-to-device copy (the judged scope);
-with the loading of the data; the forward and backward passes without an optimiser."""
+with the loading of the data; the forward and backward passes without an optimiser; unstated (rates of operations)."""
 
 UNSTABLE_IQR = 0.1
 """Interquartile range, as a share of the median, above which a run is marked unstable (STYLE.md)."""
@@ -58,6 +58,7 @@ class Measurement:
     locator: str = ""  # table, line or file within the source
     year: int = 0  # 0 = not stated
     relative_uncertainty: float = 0.0  # half-width of the interval as a share of the value; 0 where samples speak
+    throughput_per_s: float = math.nan  # as published, samples per second; all that is known where no batch is stated
     macs_per_s: float = math.nan  # derived from a published rate in operations per second: 1 MAC = 2 OP
     notes: str = ""
 
@@ -72,10 +73,11 @@ class Measurement:
             self._refuse("samples_s", "not all finite and above 0", "seconds per step")
         if samples.size and not self.batch_size:
             self._refuse("batch_size", "0", "the samples of one step on one device, for there are step times")
-        if not samples.size and not self.macs_per_s > 0:
-            self._refuse("samples_s", "empty", "at least one sample, or macs_per_s")
-        if not (math.isnan(self.macs_per_s) or 0 < self.macs_per_s < math.inf):
-            self._refuse("macs_per_s", self.macs_per_s, "a rate above 0, or NaN")
+        for name in ("throughput_per_s", "macs_per_s"):
+            if not (math.isnan(getattr(self, name)) or 0 < getattr(self, name) < math.inf):
+                self._refuse(name, getattr(self, name), "a rate above 0, or NaN")
+        if not samples.size and math.isnan(self.throughput_per_s) and math.isnan(self.macs_per_s):
+            self._refuse("samples_s", "empty", "at least one sample, or a published rate")
         if not (math.isnan(self.energy_j) or 0 <= self.energy_j < math.inf):
             self._refuse("energy_j", self.energy_j, "joules per step, or NaN with energy_note saying why")
         if not 0 <= self.relative_uncertainty < 1:
@@ -101,7 +103,7 @@ class Measurement:
     @property
     def samples_per_s(self):
         """Training samples (images, sequences) per second; NaN where only a rate of operations is known."""
-        return self.batch_size / self.step_s
+        return self.batch_size / self.step_s if self.samples_s.size else self.throughput_per_s
 
     def interval_s(self, level=0.95):
         """The interval (low, high) of the median step time in seconds.
@@ -143,7 +145,7 @@ class Measurement:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value < 2**31:
                 self._refuse(name, repr(value), f"a whole number of at least {least}")
-        for name in ("energy_j", "relative_uncertainty", "macs_per_s"):
+        for name in ("energy_j", "relative_uncertainty", "throughput_per_s", "macs_per_s"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float, np.floating)):
                 self._refuse(name, repr(value), "a number")
