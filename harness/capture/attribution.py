@@ -1,0 +1,155 @@
+"""Which module and which phase an op belongs to, in forward, recompute and backward."""
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from accel_model.types import Phase
+from harness.capture import torch_private
+from harness.capture.storages import Origin
+
+
+@dataclass
+class Made:
+    """What the op that made an autograd node was: its layer, whether it took weights and data, whether it is attention.
+
+    `growing`: the ops of a custom autograd function, which share its node, still add to it.
+    """
+
+    layer: int
+    weight: bool
+    data: bool
+    attention: bool
+    growing: bool
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an op runs: `made` is the Made of the backward node that runs it, or None."""
+
+    layer: int
+    phase: Phase | None  # None: outside modules and backward, to be told from the operands
+    backward: bool = False
+    made: Made | None = None
+    accumulates: bool = False
+
+
+class Attribution:
+    """Follows module calls, autograd nodes and optimiser steps of one training step."""
+
+    def __init__(self, adopt, seed):
+        """adopt(module): for each new outermost module; seed(tensor): for the gradients a backward starts with."""
+        self.layers = [""]
+        self.attention = 0  # depth of scaled-dot-product attention calls
+        self.updating = 0  # depth of optimiser steps
+        self._adopt, self._seed = adopt, seed
+        self._index = {"": 0}
+        self._paths = {}  # id of a module -> layer
+        self._owners = {}  # id of a parameter -> layer
+        self._stack = []
+        self._made = {}  # sequence number -> Made
+        self._engine = []  # (create_graph, depth of the stack) of each running backward pass
+
+    def name_modules(self, model, prefix):
+        """Give every module under `model` its path; the first path of a shared module counts."""
+        for path, module in model.named_modules():
+            path = ".".join(p for p in (prefix, *path.split(".")) if p and p != "_orig_mod")
+            layer = self._layer(path)
+            self._paths.setdefault(id(module), layer)
+            for parameter in module.parameters(recurse=False):
+                self._owners.setdefault(id(parameter), layer)
+
+    def layer_of_parameter(self, parameter):
+        return self._owners.get(id(parameter), 0)
+
+    @contextmanager
+    def watching(self):
+        """Follow modules and backward passes while this context is open."""
+        modules = torch.nn.modules.module
+        with ExitStack() as stack:
+            stack.callback(modules.register_module_forward_pre_hook(self._enter).remove)
+            stack.callback(modules.register_module_forward_hook(self._leave, always_call=True).remove)
+            stack.enter_context(torch_private.on_backward(self._enter_backward, self._leave_backward))
+            yield
+
+    def place(self):
+        """The Place of the op that runs now."""
+        node = torch_private.backward_node() if self._engine else None
+        if node is None:
+            if self.updating:
+                return Place(self._top(), Phase.UPDATE)
+            return Place(self._top(), Phase.FORWARD if self._stack else None)
+        create_graph, depth = self._engine[-1]
+        number = torch_private.node_sequence_number(node)
+        accumulates = torch_private.accumulates(node)
+        made = None if accumulates else self._made.get(number)
+        own = self._stack[-1] if len(self._stack) > depth else None
+        if own is not None or (torch.is_grad_enabled() and not create_graph):
+            layer = own if own is not None else made.layer if made else 0
+            return Place(layer, Phase.RECOMPUTE)
+        if accumulates:
+            return Place(self.layer_of_parameter(node.variable), Phase.WGRAD, True, None, True)
+        return Place(made.layer if made else 0, None, True, made)
+
+    def note(self, layer, origins):
+        """Remember for the backward pass what the op that just ran was; the first op of a node's number counts."""
+        number = torch_private.sequence_number()
+        made = self._made.get(number)
+        grad = torch.is_grad_enabled()
+        if made is None:
+            weight, data = Origin.WEIGHT in origins, Origin.DATA in origins
+            self._made[number] = Made(layer, weight, data, bool(self.attention), not grad)
+        elif made.growing and not grad:
+            made.weight |= Origin.WEIGHT in origins
+            made.data |= Origin.DATA in origins
+        elif made.growing:
+            made.growing = False
+
+    def _top(self):
+        return self._stack[-1] if self._stack else 0
+
+    def _layer(self, path):
+        if path not in self._index:
+            self._index[path] = len(self.layers)
+            self.layers.append(path)
+        return self._index[path]
+
+    def _enter(self, module, inputs):
+        if id(module) not in self._paths:
+            if not self._stack:
+                self._adopt(module)
+            layer = self._paths.setdefault(id(module), self._top())
+        else:
+            layer = self._paths[id(module)]
+        self._stack.append(layer)
+
+    def _leave(self, module, inputs, output):
+        if self._stack:
+            self._stack.pop()
+
+    def _enter_backward(self, create_graph, gradients):
+        for gradient in gradients:
+            if gradient is not None:
+                self._seed(gradient)
+        self._engine.append((create_graph, len(self._stack)))
+
+    def _leave_backward(self):
+        self._engine.pop()
+
+
+def gradient_phase(made, inputs, is_product):
+    """WGRAD or DGRAD of an op in the backward node that `made` describes, where the formula does not know.
+
+    inputs: Stored of its operands. A node of weights alone passes weight gradients on; one of data alone has none. In
+    one of both, what multiplies by a weight is the data's gradient and what multiplies by data is the weight's.
+    """
+    if made is None or (made.weight and made.data):
+        if any(stored.of_weight for stored in inputs):
+            return Phase.WGRAD
+        if made is None or any(stored.origin is Origin.WEIGHT for stored in inputs):
+            return Phase.DGRAD
+        if is_product or any(not stored.gradient for stored in inputs):
+            return Phase.WGRAD
+        return None
+    return Phase.WGRAD if made.weight else Phase.DGRAD

@@ -1,0 +1,61 @@
+"""What went wrong in a user's code while it was captured, where, and what to do."""
+
+import traceback
+from pathlib import Path
+
+import torch
+
+from harness.capture import torch_private
+from harness.errors import CaptureError
+
+OWN = Path(__file__).parent
+TORCH = Path(torch.__file__).parent
+
+
+def is_own_bug(error):
+    """Whether an exception rose in the bookkeeping of the capture and not in the user's code."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(frame.name in ("_see", "_write") and OWN in Path(frame.filename).parents for frame in frames)
+
+
+def refused(error, name):
+    """The CaptureError for an exception that `name` raised."""
+    text = str(error).strip().splitlines()
+    detail = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+    return CaptureError(f"{name} failed{_where(error)}: {detail}. {_advice(error)}")
+
+
+def trains_nothing(name):
+    """The CaptureError for a step that changes no parameter."""
+    return CaptureError(
+        f"{name} trains nothing: no parameter got a gradient or an update. Call backward() on the loss, and check that "
+        "the model has parameters with requires_grad=True"
+    )
+
+
+def refuse_uncounted(uncounted):
+    """The CaptureError for ops without a formula."""
+    names = ", ".join(f"{name} ({count} times)" for name, (count, _) in sorted(uncounted.items()))
+    return CaptureError(
+        f"no formula for {names}: add one to FORMULAS, see harness/capture/formulas.py, or capture without strict"
+    )
+
+
+def _where(error):
+    """' at file:line, in function' of the innermost frame that is the user's own code, or nothing."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not _is_library(Path(frame.filename))]
+    return f" at {own[-1].filename}:{own[-1].lineno}, in {own[-1].name}" if own else ""
+
+
+def _is_library(path):
+    return OWN in path.parents or TORCH in path.parents or str(path).startswith("<")
+
+
+def _advice(error):
+    text = str(error).lower()
+    if torch_private.needs_values(error):
+        return "It needs values, which fake tensors do not have: capture it with real tensors, harness.capture.capture"
+    if any(word in text for word in ("cuda", "nvidia", "gpu")):
+        return "It asks for a GPU: build the model and the data on the CPU; a trace needs no device"
+    return "Call it once outside of the capture to see its whole traceback, and mend it there"

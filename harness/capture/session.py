@@ -1,0 +1,181 @@
+"""One capture from start to end: warm up, watch a step, turn what was seen into a Trace."""
+
+import platform
+from contextlib import ExitStack
+
+import torch
+
+from accel_model.types import Phase, Role
+from harness.capture import torch_private
+from harness.capture.assemble import give_roles, to_trace
+from harness.capture.attribution import Attribution
+from harness.capture.building import initialisation_does_nothing
+from harness.capture.failures import is_own_bug, refuse_uncounted, refused, trains_nothing
+from harness.capture.optimizers import Updates, describe
+from harness.capture.recorder import AttentionMode, Recorder
+from harness.capture.storages import Origin, Storages
+from harness.errors import CaptureError
+
+
+def capture_step(step, model=None, optimizer=None, *, warmup=1, meta=None, strict=False, fused_attention=False):
+    """The Trace of one call of `step()`, as harness.capture.capture; fused_attention: leave attention's dropout out."""
+    if not callable(step):
+        raise CaptureError(f"the step is a {type(step).__name__}: give a callable without arguments that does one step")
+    if not isinstance(warmup, int) or warmup < 0:
+        raise CaptureError(f"warmup is {warmup!r}: give a number of steps, 0 or more")
+    model = getattr(step, "model", None) if model is None else model
+    optimizer = getattr(step, "optimizer", None) if optimizer is None else optimizer
+    session = Session(model, fused_attention)
+    with torch.compiler.set_stance("force_eager"), torch_private.foreach_takes_fake_tensors():
+        for _ in range(warmup):
+            _run(step, f"the warm-up of {_name(step)}")
+        if optimizer is not None:
+            session.note_optimizer(optimizer)
+        for name in ("inputs", "targets"):
+            session.note_inputs(getattr(step, name, None))
+        with session.watching():
+            _run(step, _name(step))
+    trace = session.trace(meta)
+    if strict and trace.uncounted:
+        raise refuse_uncounted(trace.uncounted)
+    if not session.trains():
+        raise trains_nothing(_name(step))
+    return trace
+
+
+def capture_built(build, *, warmup=1, meta=None, strict=False):
+    """The Trace of the step that `build()` returns, on fake tensors; see harness.capture.capture_model."""
+    if not callable(build):
+        raise CaptureError(f"build is a {type(build).__name__}: give a callable that returns the step")
+    with torch_private.fake_mode():
+        with initialisation_does_nothing():
+            step = _run(build, _name(build))
+        if not callable(step):
+            raise CaptureError(
+                f"{_name(build)} returned a {type(step).__name__}: return the step, a callable without arguments"
+            )
+        return capture_step(step, warmup=warmup, meta=meta, strict=strict, fused_attention=True)
+
+
+class Session:
+    """What is known of one capture: its storages, rows, places and optimisers."""
+
+    def __init__(self, model, fused_attention):
+        self.rows, self.models = [], []
+        self.storages = Storages(lambda: len(self.rows))
+        self.attribution = Attribution(self._adopt, self._seed)
+        devices = {p.device.type for p in model.parameters()} if model is not None else {"cpu"}
+        self.recorder = Recorder(self.storages, self.attribution, self.rows, on_host_only=devices <= {"cpu"})
+        self.updates = Updates(self.recorder, self.note_optimizer)
+        self.attention = AttentionMode(self.attribution, fused_attention)
+        if model is not None:
+            self._adopt(model)
+
+    def note_optimizer(self, optimizer):
+        """Give an optimiser's parameters, their gradients and its state their roles."""
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                self._note_parameter(parameter)
+        for state in optimizer.state.values():
+            for value in state.values() if isinstance(state, dict) else ():
+                self._note(value, Role.OPTIMIZER_STATE, Origin.CONSTANT)
+
+    def note_inputs(self, nest):
+        """Give the tensors in a nest of lists, tuples and dicts the role of inputs."""
+        if isinstance(nest, dict):
+            nest = list(nest.values())
+        if isinstance(nest, list | tuple):
+            for value in nest:
+                self.note_inputs(value)
+        self._note(nest, Role.INPUT, Origin.DATA)
+
+    def watching(self):
+        """The context in which everything that torch does is recorded."""
+        stack = ExitStack()
+        for context in (self.attribution.watching(), self.updates.watching(), self.attention, self.recorder):
+            stack.enter_context(context)
+        return stack
+
+    def trains(self):
+        """Whether the step made a gradient or an update; of a known model, a parameter's."""
+        wanted = {Phase.WGRAD, Phase.UPDATE} | (set() if self.models else {Phase.DGRAD})
+        return any(row.phase in wanted for row in self.rows)
+
+    def trace(self, meta):
+        """The Trace of what was seen, with `meta` added to its metadata."""
+        for model in self.models:
+            for parameter in model.parameters():
+                self._note_gradient(parameter)
+        self.storages.close()
+        give_roles(self.rows, self.storages.entries)
+        meta = self._meta() | (meta or {})
+        return to_trace(self.rows, self.storages.entries, self.attribution.layers, self.recorder.uncounted, meta)
+
+    def _meta(self):
+        inputs = [entry for entry in self.storages.entries if entry.role is Role.INPUT and entry.shape]
+        parameters = {id(p): p.numel() for model in self.models for p in model.parameters()}
+        macs = {}
+        for row in self.rows:
+            groups, m, n, k = row.gemm
+            macs[row.dtype] = macs.get(row.dtype, 0) + groups * m * n * k
+        precision = max(macs, key=macs.get, default=None)
+        tf32 = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+        return {
+            "source": "capture",
+            "model": type(self.models[0]).__name__ if self.models else "",
+            "parameters": sum(parameters.values()),
+            "batch": int(inputs[0].shape[0]) if inputs else 0,
+            "precision": precision.name.lower() if precision is not None else "",
+            "optimizers": [describe(o) for o in dict.fromkeys(self.updates.seen)],
+            "compiled": any(torch_private.is_compiled(m) for model in self.models for m in model.modules()),
+            "fake": torch_private.fake_mode_is_active(),
+            "allow_tf32": {"matmul": bool(tf32[0]), "convolution": bool(tf32[1])},
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        }
+
+    def _adopt(self, model):
+        prefix = "" if not self.models else type(model).__name__
+        self.models.append(model)
+        self.attribution.name_modules(model, prefix)
+        for parameter in model.parameters():
+            self._note_parameter(parameter)
+        for buffer in model.buffers():
+            self._note(buffer, Role.BUFFER, Origin.CONSTANT)
+
+    def _note_parameter(self, parameter):
+        self._note(parameter, Role.PARAMETER, Origin.WEIGHT)
+        self._note_gradient(parameter)
+
+    def _note_gradient(self, parameter):
+        entry = self._note(parameter.grad, Role.GRADIENT, Origin.DATA)
+        if entry:
+            entry.gradient = entry.of_weight = True
+
+    def _seed(self, gradient):
+        entry = self._note(gradient, None, Origin.DATA)
+        if entry:
+            entry.gradient = True
+
+    def _note(self, value, role, origin):
+        if not isinstance(value, torch.Tensor) or value.layout is not torch.strided:
+            return None
+        entry = self.storages.of(value, role, origin)
+        if entry and role is not None and entry.role is None:
+            entry.role, entry.origin = role, origin
+        return entry
+
+
+def _run(function, name):
+    try:
+        return function()
+    except CaptureError:
+        raise
+    except Exception as error:
+        if is_own_bug(error):
+            raise
+        raise refused(error, name) from error
+
+
+def _name(function):
+    return getattr(function, "__qualname__", None) or type(function).__qualname__

@@ -1,0 +1,118 @@
+"""Everything that capture uses of torch beyond its documented interface; tests/capture/test_torch_private.py holds it.
+
+Each function says what it relies on. Nothing outside this file names a private attribute of torch.
+"""
+
+from contextlib import contextmanager
+
+import torch
+
+
+def sequence_number():
+    """The sequence number of the newest autograd node of this thread, or -1: below autograd, the running op's own."""
+    return torch.autograd._get_sequence_nr() - 1
+
+
+def backward_node():
+    """The autograd node that the engine runs in this thread, or None outside a backward pass."""
+    return torch._C._current_autograd_node()
+
+
+def node_sequence_number(node):
+    """The sequence number that `node` got when its forward op ran."""
+    return node._sequence_nr()
+
+
+def storage_key(storage):
+    """An address that no other live storage has; it is used again after the storage dies."""
+    return storage._cdata
+
+
+def schema_of(op):
+    """The schema of an operator: arguments with name, default and alias_info, returns."""
+    return op._schema
+
+
+def fake_tensor_types():
+    """Tensor types that stand for plain tensors under a dispatch mode."""
+    from torch._subclasses.fake_tensor import FakeTensor
+
+    return (FakeTensor,)
+
+
+def fake_mode():
+    """A mode in which tensors have shapes and no memory."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    return FakeTensorMode()
+
+
+def fake_mode_is_active():
+    """Whether tensors made now are fake."""
+    from torch._guards import active_fake_mode
+
+    return active_fake_mode() is not None
+
+
+def needs_values(error):
+    """Whether `error` says that a fake tensor was asked for values."""
+    from torch._subclasses import fake_tensor
+
+    kinds = [getattr(fake_tensor, name) for name in ("DataDependentOutputException", "DynamicOutputShapeException")]
+    return isinstance(error, tuple(kinds)) or "GuardOnDataDependent" in type(error).__name__
+
+
+@contextmanager
+def on_backward(enter, leave):
+    """Call `enter(create_graph, gradients)` before each run of the autograd engine, nested too, and `leave()` after."""
+    original = torch.autograd._engine_run_backward
+
+    def run(t_outputs, grad_tensors, keep_graph, create_graph, *args, **kwargs):
+        enter(create_graph, grad_tensors)
+        try:
+            return original(t_outputs, grad_tensors, keep_graph, create_graph, *args, **kwargs)
+        finally:
+            leave()
+
+    torch.autograd._engine_run_backward = run
+    try:
+        yield
+    finally:
+        torch.autograd._engine_run_backward = original
+
+
+def accumulates(node):
+    """Whether an autograd node adds to the gradient of a leaf, its `variable`."""
+    return "AccumulateGrad" in node.name()
+
+
+def initialisation_module():
+    return torch.nn.init
+
+
+def initialisers():
+    """{name: function} of torch.nn.init that fill a tensor, their private inner functions included.
+
+    The inner ones serve code that imported the outer ones by name.
+    """
+    names = [n for n in vars(torch.nn.init) if n.endswith("_") and not n.startswith("__")]
+    return {n: getattr(torch.nn.init, n) for n in names if callable(getattr(torch.nn.init, n))}
+
+
+def is_compiled(module):
+    """Whether a module was wrapped by torch.compile, or compiles its own call."""
+    return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
+
+
+@contextmanager
+def foreach_takes_fake_tensors():
+    """While this context is open, clipping and optimisers choose foreach forms for fake tensors as for real ones."""
+    from torch.utils import _foreach_utils
+
+    added = [kind for kind in fake_tensor_types() if kind not in _foreach_utils._foreach_supported_types]
+    _foreach_utils._foreach_supported_types.extend(added)
+    try:
+        yield
+    finally:
+        for kind in added:
+            _foreach_utils._foreach_supported_types.remove(kind)
