@@ -11,14 +11,16 @@ from baselines.errors import BaselineError
 from baselines.measurement import Measurement, from_samples
 from baselines.published import left_out, published
 from baselines.recorded import from_json, load_recorded, read_recorded, to_json
+from baselines.sampling import Plan
 from baselines.specs import GpuSpec, gpu_specs
 
-LIVE_NAMES = ("StepTimer", "best_device", "device_context")
+LIVE_NAMES = ("StepTimer", "best_device", "device_context", "measure", "measure_all")
 
 __all__ = [
     "BaselineError",
     "GpuSpec",
     "Measurement",
+    "Plan",
     "from_json",
     "from_samples",
     "gpu_specs",

@@ -1,15 +1,33 @@
 """Timing of torch devices: the only file of this package that imports torch."""
 
-import os
-import platform
-import subprocess
+import contextlib
+import math
 import time
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, pairwise
 
 import numpy as np
 import torch
 
-from baselines.errors import DeviceError
+from baselines.energy import NvmlCounter, RaplCounter, energy_per_step
+from baselines.errors import BaselineError, DeviceError, LossError, MeasurementError, ModeError, OutOfMemoryError
+from baselines.machine import machine_context
+from baselines.measurement import SCOPES, from_samples
+from baselines.nvml import gpu_state
+from baselines.sampling import Plan, take, warm_up
+
+LOSS_TOLERANCE = {"fp32": 1e-3, "tf32": 1e-2, "bf16": 5e-2, "fp16": 2e-2}
+"""Share by which a mode's loss may differ from eager's: a choice, some ten units of the format's rounding (2^-11 for
+TF32 and fp16, 2^-8 for bf16), and more of them for fp32, whose sums are reordered over three updates."""
+OTHER_TOLERANCE = 5e-2
+CHECKED_STEPS = 3
+RANDOM_SEEDS = 5
+STANDARD_ERRORS = (
+    6  # between the means of 5 seeds each: Student's t with 8 degrees of freedom passes it 3 times in 10,000
+)
+CAPTURE_WARMUP = 3  # steps on a side stream before a capture, as in torch's notes on CUDA graphs
+TF32_CAPABILITY = (8, 0)  # Ampere
 
 
 def best_device(wanted="auto"):
@@ -32,6 +50,8 @@ def best_device(wanted="auto"):
         )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise DeviceError("baseline.device is 'mps', but torch finds no Apple GPU here: write baseline.device=cpu")
+    if device.type == "meta":
+        raise DeviceError("baseline.device is 'meta', which computes nothing: write baseline.device=cpu")
     return str(wanted)
 
 
@@ -60,22 +80,14 @@ def _cuda_fault(index):
 def device_context(device):
     """What is known of a torch device and of what runs on it, as a dict of texts and numbers with units in the names.
 
-    Always there: device, device_kind, clock, python, torch, time_utc, commit ("unknown" outside a git checkout).
+    Always there: device, device_kind, clock, torch, and what `machine_context` tells; on NVIDIA GPUs also driver,
+    clocks, power limit, temperature and the number of other processes, as far as NVML answers.
     """
     device = torch.device(device)
-    context = {
-        "device": _cpu_name(),
-        "device_kind": "cpu",
-        "clock": "perf_counter",
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "platform": platform.platform(),
-        "time_utc": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
-    }
+    context = machine_context() | {"torch": str(torch.__version__), "clock": "perf_counter"}
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
-        context |= {
+        return context | {
             "device": properties.name,
             "device_kind": "gpu",
             "clock": "cuda_event",
@@ -83,12 +95,11 @@ def device_context(device):
             "memory_bytes": properties.total_memory,
             "cuda": str(torch.version.cuda or torch.version.hip),
             "cudnn": torch.backends.cudnn.version() or 0,
+            **gpu_state(_uuid(device)),
         }
-    elif device.type == "cpu":
-        context |= {"threads": torch.get_num_threads(), "cpus": os.cpu_count()}
-    else:
-        context |= {"device": f"{device.type} of {_cpu_name()}", "device_kind": "gpu"}
-    return context
+    if device.type == "cpu":
+        return context | {"device": context["cpu"], "device_kind": "cpu", "threads": torch.get_num_threads()}
+    return context | {"device": f"{device.type} of {context['cpu']}", "device_kind": "gpu"}
 
 
 class StepTimer:
@@ -99,34 +110,447 @@ class StepTimer:
     """
 
     def __init__(self, device):
-        self.device = torch.device(device)
+        self._device = torch.device(device)
         self._starts, self._ends = [], []
 
     def __enter__(self):
-        self._starts.append(self._now())
+        self._starts.append(_mark(self._device))
         return self
 
     def __exit__(self, failure, *_):
         if failure:
             self._starts.pop()
         else:
-            self._ends.append(self._now())
+            self._ends.append(_mark(self._device))
 
     def samples_s(self):
         """float64 (steps,), seconds of each step so far; waits for the device once."""
+        synchronize(self._device)
         pairs = zip(self._starts, self._ends, strict=True)
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-            return np.array([start.elapsed_time(end) / 1e3 for start, end in pairs])  # events count milliseconds
-        return np.array([end - start for start, end in pairs])
+        return np.array([_seconds(start, end) for start, end in pairs], np.float64)
 
-    def _now(self):
-        if self.device.type == "cuda":
-            event = torch.cuda.Event(enable_timing=True)
-            event.record(torch.cuda.current_stream(self.device))
-            return event
-        synchronize(self.device)
-        return time.perf_counter()
+
+def measure(
+    step,
+    device,
+    mode="eager",
+    *,
+    workload,
+    model,
+    batch_size,
+    precision,
+    scope="step_and_copy",
+    batch=(),
+    variant="",
+    dataset="",
+    input_shape="",
+    notes="",
+    plan=None,
+):
+    """The live Measurement of a training step in one mode and scope; `measure_all` tells what the arguments mean.
+
+    Raises BaselineError where that mode cannot be measured.
+    """
+    found, refused = measure_all(
+        step,
+        device,
+        (mode,),
+        (scope,),
+        workload=workload,
+        model=model,
+        batch_size=batch_size,
+        precision=precision,
+        batch=batch,
+        variant=variant,
+        dataset=dataset,
+        input_shape=input_shape,
+        notes=notes,
+        plan=plan,
+    )
+    if refused:
+        raise refused[0][1]
+    return found[0]
+
+
+def measure_all(
+    step,
+    device,
+    modes=("eager",),
+    scopes=("step_and_copy",),
+    *,
+    workload,
+    model,
+    batch_size,
+    precision,
+    batch=(),
+    variant="",
+    dataset="",
+    input_shape="",
+    notes="",
+    plan=None,
+):
+    """(Measurements, refusals) of a training step in every mode and scope, their blocks interleaved.
+
+    step: a callable that trains one step and returns its loss (or None), or an object with `compute()`, which does so
+    on data that lie on the device, and `copy_in(*batch)`, which brings a batch into the same tensors there each time.
+    Of such an object "step" times compute(), "step_and_copy" both in turn; a bare callable is timed as it is, and
+    `scope` says what it covers. Modes other than eager need `step.model` and, where the step updates it,
+    `step.optimizer`: "graphs" captures compute() in a CUDA graph, "compiled" compiles the model, and the mode's losses
+    must agree with eager's from the same state before it is timed.
+    The step trains in earnest; weights and optimiser state go back to where they were before each block and at the end.
+    batch: what copy_in takes; tensors are pinned for a GPU.
+    precision: what the step computes in; "fp32" turns TF32 off and "tf32" turns it on while measuring.
+    plan: a sampling Plan. Returns a list of Measurements and a list of (mode, BaselineError) of modes left out.
+    """
+    device, plan = torch.device(best_device(str(device))), plan or Plan()
+    for scope in scopes:
+        if scope not in SCOPES or (scope == "step_and_loading" and hasattr(step, "compute")):
+            raise MeasurementError(
+                f"scope is {scope!r}: give step or step_and_copy, or a callable that does what it says"
+            )
+    timers, refused = [], []
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_settings(device, precision))
+        with _explained(device, batch_size):
+            batch = tuple(_pinned(one, device) for one in batch)
+            state = _first_steps(step, batch)
+        stack.callback(state.restore)
+        for mode in modes:
+            try:
+                with _explained(device, batch_size):
+                    prepared = _prepared(step, mode, device, state, precision)
+                    new = [_Timer(prepared, scope, _before(step, batch, scope), device, state) for scope in scopes]
+                    warms = [warm_up(timer, plan) for timer in new]
+                timers += zip(new, warms, strict=True)
+            except BaselineError as error:
+                refused.append((mode, error))
+        with _explained(device, batch_size):
+            samples = take([timer for timer, _ in timers], [warm for _, warm in timers], plan)
+            context = device_context(device) | _torch_settings()
+            counter = _energy_counter(device)
+            energies = [
+                energy_per_step(counter, timer.run, warm.step_s, plan.energy_window_s) for timer, warm in timers
+            ]
+    found = [
+        from_samples(
+            samples_s,
+            block=block,
+            context=context,
+            workload=workload,
+            model=model,
+            batch_size=batch_size,
+            precision=precision,
+            mode=timer.mode.name,
+            scope=timer.scope,
+            variant=variant,
+            dataset=dataset,
+            input_shape=input_shape,
+            warmup=warm.steps,
+            steps_per_sample=warm.steps_per_sample,
+            energy_j=energy_j,
+            energy_note=energy_note,
+            notes="; ".join(filter(None, (notes, *_flags(warm, context)))),
+        )
+        for (timer, warm), (samples_s, block), (energy_j, energy_note) in zip(timers, samples, energies, strict=True)
+    ]
+    return found, refused
+
+
+@dataclass(frozen=True)
+class _Mode:
+    """One way to run a step: `compute()` returns the loss; it is called inside `active()`."""
+
+    name: str
+    compute: callable
+    active: callable = contextlib.nullcontext
+
+
+class _State:
+    """The tensors of a step's model and optimiser, kept on the host so that they take no room on the device."""
+
+    def __init__(self, step):
+        model, optimizer = getattr(step, "model", None), getattr(step, "optimizer", None)
+        states = optimizer.state.values() if optimizer else ()
+        tensors = chain(
+            *((model.parameters(), model.buffers()) if model else ()),
+            (value for state in states for value in state.values() if isinstance(value, torch.Tensor)),
+        )
+        self._saved = [(tensor, tensor.detach().to("cpu", copy=True)) for tensor in tensors]
+
+    @torch.no_grad()
+    def restore(self):
+        """Write the kept values back into the same tensors."""
+        for tensor, saved in self._saved:
+            tensor.copy_(saved)
+
+
+class _Timer:
+    """Times a step in one mode and scope, as `warm_up` and `take` want it."""
+
+    def __init__(self, mode, scope, before, device, state):
+        self.mode, self.scope = mode, scope
+        self._before, self._device, self._state = before, device, state
+
+    def restart(self):
+        """Put the step back to the state it was first seen in."""
+        self._state.restore()
+
+    def __call__(self, samples, steps):
+        """float64 (samples,), seconds per step; each sample is `steps` steps back to back, and nothing lies between."""
+        with self.mode.active():
+            marks, loss = [_mark(self._device)], None
+            for _ in range(samples):
+                for _ in range(steps):
+                    self._before()
+                    loss = self.mode.compute()
+                marks.append(_mark(self._device))
+            synchronize(self._device)
+            _loss_value(loss)
+        return np.array([_seconds(start, end) / steps for start, end in pairwise(marks)])
+
+    def run(self, steps):
+        """Do `steps` steps and wait for them."""
+        self.restart()
+        self(1, steps)
+
+
+def _prepared(step, mode, device, state, precision):
+    """The _Mode called `mode`, its loss checked against eager's; raises ModeError or LossError."""
+    eager = _Mode("eager", _compute(step))
+    if mode == "eager":
+        return eager
+    if mode not in ("graphs", "compiled"):
+        raise ModeError(f"no mode is called {mode!r}: use eager, graphs or compiled")
+    if getattr(step, "model", None) is None:
+        raise ModeError(f"mode {mode} needs a step with a `model`, so that its loss can be checked from the same state")
+    prepare = {"graphs": _captured, "compiled": _compiled}[mode]
+    try:
+        prepared = prepare(step, device)
+        _losses(prepared, state, seed=0)
+    except (BaselineError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # the compiler and the capture raise of every kind
+        raise ModeError(f"the step cannot run in mode {mode}: {type(error).__name__}: {_first_line(error)}") from error
+    _check_agreement(prepared, eager, state, LOSS_TOLERANCE.get(precision, OTHER_TOLERANCE))
+    return prepared
+
+
+def _check_agreement(mode, eager, state, share):
+    """Raise LossError unless `mode` trains as eager does: losses within `share`, or, with random layers, as likely."""
+    theirs = _losses(eager, state, seed=0)
+    tolerance = share * np.abs(theirs)
+    if (np.abs(_losses(eager, state, seed=1) - theirs) <= tolerance).all():
+        ours = _losses(mode, state, seed=0)
+    else:  # each mode draws its own dropout masks: compare the means over several seeds
+        trials = np.array([[_losses(each, state, seed) for seed in range(RANDOM_SEEDS)] for each in (mode, eager)])
+        ours, theirs = trials.mean(axis=1)
+        tolerance = tolerance + STANDARD_ERRORS * np.sqrt(trials.var(axis=1, ddof=1).sum(axis=0) / RANDOM_SEEDS)
+    if (np.abs(ours - theirs) > tolerance).any():
+        raise LossError(
+            f"mode {mode.name} trains differently from eager and is not timed: its losses are {ours} and eager's "
+            f"{theirs}, which may differ by {tolerance}"
+        )
+
+
+def _compiled(step, device):
+    """The step with its model compiled while the mode is active."""
+    step.model.compile()
+    compiled, step.model._compiled_call_impl = step.model._compiled_call_impl, None
+
+    @contextlib.contextmanager
+    def active():
+        step.model._compiled_call_impl = compiled
+        try:
+            yield
+        finally:
+            step.model._compiled_call_impl = None
+
+    return _Mode("compiled", _compute(step), active)
+
+
+def _captured(step, device):
+    """The step's compute() captured in a CUDA graph."""
+    if device.type != "cuda":
+        raise ModeError(f"CUDA graphs need a CUDA device and this is {device}: use mode eager or compiled")
+    compute, active = _compute(step), partial(_capturable, getattr(step, "optimizer", None), device, {})
+    graph, side = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)
+    with torch.cuda.device(device), active():
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(CAPTURE_WARMUP):
+                compute()
+        torch.cuda.current_stream().wait_stream(side)
+        with torch.cuda.graph(graph):
+            loss = compute()
+
+    def replay():
+        graph.replay()
+        return loss
+
+    return _Mode("graphs", replay, active)
+
+
+@contextlib.contextmanager
+def _capturable(optimizer, device, counts):
+    """Let an optimiser of Adam's kind be captured: its step counts lie on the device, in the tensors of `counts`."""
+    groups = [group for group in optimizer.param_groups if group.get("capturable") is False] if optimizer else []
+    weights = [weight for group in groups for weight in group["params"] if "step" in optimizer.state.get(weight, {})]
+    host = {weight: optimizer.state[weight]["step"] for weight in weights}
+    for weight in weights:
+        counts.setdefault(weight, torch.zeros_like(host[weight], device=device)).copy_(host[weight])
+        optimizer.state[weight]["step"] = counts[weight]
+    for group in groups:
+        group["capturable"] = True
+    try:
+        yield
+    finally:
+        for weight in weights:
+            host[weight].copy_(counts[weight])
+            optimizer.state[weight]["step"] = host[weight]
+        for group in groups:
+            group["capturable"] = False
+
+
+def _compute(step):
+    """What trains one step on data that lie on the device."""
+    return getattr(step, "compute", step)
+
+
+def _before(step, batch, scope):
+    """What is run before each compute() within `scope`: the copy of the batch, or nothing."""
+    copies = hasattr(step, "copy_in") and hasattr(step, "compute") and scope != "step"
+    return partial(step.copy_in, *batch) if copies else lambda: None
+
+
+def _first_steps(step, batch):
+    """Run the steps that create gradients and optimiser state; returns the _State after them. Raises LossError."""
+    for _ in range(2):
+        _before(step, batch, "step_and_copy")()
+        loss = _compute(step)()
+    _loss_value(loss)
+    return _State(step)
+
+
+def _losses(mode, state, seed):
+    """float64 (CHECKED_STEPS,), the losses from the kept state and this seed."""
+    state.restore()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices), mode.active():
+        torch.manual_seed(seed)
+        losses = [_loss_value(mode.compute()) for _ in range(CHECKED_STEPS)]
+    if None in losses:
+        raise ModeError(f"mode {mode.name} needs a step that returns its loss, so that it can be checked")
+    return np.array(losses)
+
+
+def _loss_value(loss):
+    """The loss as a float, None where the step returns none; raises LossError where it is not finite."""
+    if loss is None:
+        return None
+    try:
+        value = float(loss)
+    except (TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError) or "CUDA" in str(error):
+            raise
+        raise LossError(f"a step must return its loss, one number, and returned a {type(loss).__name__}") from None
+    if not math.isfinite(value):
+        raise LossError(f"the loss is {value}: the step does not train; lower the learning rate or check the data")
+    return value
+
+
+@contextlib.contextmanager
+def _explained(device, batch_size):
+    """Turn torch's ways of saying that memory ran out into OutOfMemoryError."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        short = ("can't allocate memory", "not enough memory", "out of memory")
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in short):
+            raise
+        reason = _first_line(error)
+    else:
+        return
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    raise OutOfMemoryError(
+        f"a step at batch {batch_size} does not fit the memory of {device} ({reason}): give a smaller one"
+    )
+
+
+@contextlib.contextmanager
+def _settings(device, precision):
+    """What a careful owner sets while `precision` is measured: TF32 as named, the fastest convolutions searched for."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    if precision == "tf32" and not (
+        device.type == "cuda" and torch.cuda.get_device_capability(device) >= TF32_CAPABILITY
+    ):
+        raise ModeError(f"{device} has no TF32: it needs a GPU of compute capability 8.0 or newer; use precision=fp32")
+    before = cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
+    try:
+        cudnn.benchmark = True
+        if precision in ("fp32", "tf32"):
+            cudnn.allow_tf32 = matmul.allow_tf32 = precision == "tf32"
+        yield
+    finally:
+        cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before
+
+
+def _torch_settings():
+    """The settings that decide how fast and how exactly torch computes."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    return {
+        "tf32_matmul": matmul.allow_tf32,
+        "tf32_convolution": cudnn.allow_tf32,
+        "convolutions_searched": cudnn.benchmark,
+    }
+
+
+def _flags(warm, context):
+    """What a reader of the measurement must know, as texts."""
+    if not warm.stable:
+        yield "not stable when the warm-up ended"
+    if context.get("other_processes"):
+        yield f"{context['other_processes']} other processes on the device"
+    slow = {"hardware_slowdown", "software_thermal", "hardware_thermal", "hardware_power_brake"}
+    if reasons := slow.intersection(context.get("slowdown_reasons", "").split(",")):
+        yield f"the device was slowed down: {', '.join(sorted(reasons))}"
+
+
+def _energy_counter(device):
+    """The counter of the energy that `device` uses, None where there is none to ask."""
+    if device.type == "cuda":
+        return NvmlCounter(_uuid(device))
+    return RaplCounter() if device.type == "cpu" else None
+
+
+def _uuid(device):
+    """The UUID under which NVML knows a CUDA device."""
+    return f"GPU-{getattr(torch.cuda.get_device_properties(device), 'uuid', '')}"
+
+
+def _pinned(one, device):
+    """`one`, in page-locked memory where it is a host tensor bound for a GPU."""
+    pins = device.type == "cuda" and isinstance(one, torch.Tensor) and one.device.type == "cpu"
+    return one.pin_memory() if pins else one
+
+
+def _first_line(error):
+    return (str(error).strip().splitlines() or ["no reason given"])[0][:300]
+
+
+def _mark(device):
+    """A point in time on `device`: an event on its current stream for CUDA, seconds elsewhere."""
+    if device.type == "cuda":
+        event = torch.cuda.Event(enable_timing=True)
+        event.record(torch.cuda.current_stream(device))
+        return event
+    synchronize(device)
+    return time.perf_counter()
+
+
+def _seconds(start, end):
+    """Seconds between two marks that lie in the past."""
+    return end - start if isinstance(end, float) else start.elapsed_time(end) / 1e3  # events count milliseconds
 
 
 def synchronize(device):
@@ -136,22 +560,3 @@ def synchronize(device):
         torch.cuda.synchronize(device)
     elif device.type != "cpu":
         getattr(torch, device.type).synchronize()
-
-
-def _cpu_name():
-    """The CPU's model name where the system tells it."""
-    try:
-        with open("/proc/cpuinfo") as file:
-            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine() or "CPU"
-
-
-def _commit():
-    """The commit of the checkout this file lies in, "-dirty" added where files differ, or "unknown"."""
-    command = ["git", "-C", os.path.dirname(__file__), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"

@@ -1,0 +1,96 @@
+"""When a step is warm, how many samples to take, and in which order: nothing here knows of torch."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from baselines.errors import MeasurementError
+
+WINDOW = 3
+STABLE_WITHIN = 0.03
+"""A step is warm when the medians of two successive windows of samples differ by no more than this share."""
+WARM_AFTER_S = 0.3  # and no sooner: a GPU's clocks take some tenths of a second to rise
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to warm a step up, and how many samples to take of it.
+
+    Samples come in blocks that are separated by pauses and interleaved with the blocks of what is measured beside it,
+    so that drift of clocks and temperature shows in the spread and falls on all alike.
+    """
+
+    blocks: int = 5
+    samples_per_block: int = 10
+    sample_s: float = 0.01  # least length of a sample; shorter steps are run back to back
+    warmup_limit_s: float = 10.0
+    budget_s: float = 30.0  # for the samples of one mode and scope; slow steps get fewer samples and blocks
+    pause_s: float = 0.05  # between blocks
+    energy_window_s: float = 2.0  # long against the 20 to 100 ms period of energy counters; 0 = no energy
+
+    def __post_init__(self):
+        for name, least in (("blocks", 2), ("samples_per_block", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 10_000:
+                raise MeasurementError(f"plan.{name} is {value!r}: give a whole number from {least} to 10000")
+        for name in ("sample_s", "warmup_limit_s", "budget_s", "pause_s", "energy_window_s"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e6:
+                raise MeasurementError(f"plan.{name} is {value!r}: give seconds, at least 0")
+
+
+@dataclass(frozen=True)
+class Warm:
+    """What warming up found: steps run, steps that make one sample, seconds of one step, whether it became stable."""
+
+    steps: int
+    steps_per_sample: int
+    step_s: float
+    stable: bool
+
+
+def warm_up(timed, plan):
+    """Run a step until its time is stable or plan.warmup_limit_s is over; returns Warm.
+
+    timed: called with (samples, steps per sample), it returns float64 (samples,), seconds per step; `timed.restart()`
+    puts the step back to the state it started from.
+    """
+    timed.restart()
+    started, ran, recent, steps_per_sample = time.monotonic(), 0, [], 1
+    while True:
+        step_s = float(timed(1, steps_per_sample)[0])
+        ran += steps_per_sample
+        recent.append(step_s)
+        needed = max(1, int(np.ceil(plan.sample_s / step_s)))
+        if not steps_per_sample / 2 <= needed <= steps_per_sample:
+            steps_per_sample, recent = (needed if needed == 1 else int(1.25 * needed) + 1), []
+        before, now = np.median(recent[-2 * WINDOW : -WINDOW] or np.inf), np.median(recent[-WINDOW:] or np.inf)
+        passed_s = time.monotonic() - started
+        stable = len(recent) >= 2 * WINDOW and abs(now - before) <= STABLE_WITHIN * now and passed_s > WARM_AFTER_S
+        if stable or (ran > 1 and passed_s > plan.warmup_limit_s):
+            return Warm(ran, steps_per_sample, float(now) if np.isfinite(now) else step_s, bool(stable))
+
+
+def schedule(plan, warm):
+    """(blocks, samples in each) that plan.budget_s affords, at least 2 and 1; a block runs one untimed sample first."""
+    affordable = plan.budget_s / (warm.step_s * warm.steps_per_sample)
+    blocks = int(np.clip(affordable // 2, 2, plan.blocks))
+    return blocks, int(np.clip(affordable / blocks - 1, 1, plan.samples_per_block))
+
+
+def take(timers, warms, plan):
+    """The samples of several steps, block by block in turn.
+
+    timers: as `timed` in `warm_up`, one per step. warms: what `warm_up` returned for each.
+    Returns one (samples_s, block) per step: float64 (samples,), seconds per step, and int64 (samples,).
+    """
+    wanted = [schedule(plan, warm) for warm in warms]
+    taken = [[] for _ in timers]
+    for block in range(max((blocks for blocks, _ in wanted), default=0)):
+        for timed, warm, (blocks, samples), rows in zip(timers, warms, wanted, taken, strict=True):
+            if block < blocks:
+                time.sleep(plan.pause_s)
+                timed.restart()
+                rows.append(timed(samples + 1, warm.steps_per_sample)[1:])  # the first refills caches and queues
+    return [(np.concatenate(rows), np.repeat(np.arange(len(rows)), len(rows[0]))) for rows in taken]
