@@ -7,7 +7,7 @@ takes and when it ends is decided by the hardware alone.
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,12 @@ class Product:
         if self.dataflow != Dataflow.IS:
             return self.a, self.b
         return self.b.transpose(0, 2, 1), self.a.transpose(0, 2, 1)
+
+
+def share_count(product, rows, cols):
+    """How many of the product's cores get folds."""
+    folds = len(_folds(replace(product, core=0, cores=1), rows, cols))
+    return -(-folds // -(-folds // product.cores))
 
 
 def available():
@@ -109,7 +115,7 @@ def _os_plan(product, rows, cols):
     (groups, m, _), n = a.shape, b.shape[2]
     a, b = _pad(a, 1, rows), _pad(b, 2, cols)
     x, y, places = [], [], [[] for _ in range(cols)]
-    for g, row, col in _folds(groups, m, n, rows, cols, product):
+    for g, row, col in _folds(product, rows, cols):
         used_rows, used_cols = _used(m - row, rows, product.trim), _used(n - col, cols, product.trim)
         x.append(_beats(a[g, row : row + rows].T, used_rows))
         y.append(_beats(b[g, :, col : col + cols], used_cols))
@@ -123,7 +129,7 @@ def _ws_plan(product, rows, cols):
     (groups, m, k), n = a.shape, b.shape[2]
     a, b = _pad(a, 2, rows), _pad(_pad(b, 1, rows), 2, cols)
     x, y, places = [], [], [[] for _ in range(cols)]
-    for g, row, col in _folds(groups, k, n, rows, cols, product):
+    for g, row, col in _folds(product, rows, cols):
         used_rows, used_cols = _used(k - row, rows, product.trim), _used(n - col, cols, product.trim)
         x.append(_beats(a[g, :, row : row + rows], used_rows))
         y.append(_beats(b[g, row : row + used_rows, col : col + cols][::-1], used_cols))
@@ -132,8 +138,15 @@ def _ws_plan(product, rows, cols):
     return _Plan(np.concatenate(x), np.concatenate(y), places, (groups, m, b.shape[2]))
 
 
-def _folds(groups, height, width, rows, cols, product):
-    """(group, first row, first column) of each fold of the product's core: column folds outer, row folds inner."""
+def _folds(product, rows, cols):
+    """(group, first row, first column) of each fold of the product's core: column folds outer, row folds inner.
+
+    The folds cut the matrix that stays in the array: the result (os) or the weights (ws).
+    """
+    if product.dataflow == Dataflow.OS:
+        (groups, height, _), width = product.a.shape, product.b.shape[2]
+    else:
+        groups, height, width = product.weight_stationary()[1].shape
     grid = [(g, i, j) for g in range(groups) for j in range(0, width, cols) for i in range(0, height, rows)]
     share = -(-len(grid) // product.cores)
     return grid[product.core * share : (product.core + 1) * share]
