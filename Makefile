@@ -1,0 +1,34 @@
+# make run: the main job. make test: the whole suite. Both first prepare .venv (about 6 GB, once).
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.ready
+
+.PHONY: setup run test lint bench clean
+
+setup: $(STAMP)
+
+# The stamp is written last, so that an interrupted installation is repeated and not half-used.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "error: Python 3.11 to 3.13 is needed and $(PYTHON) is " + sys.version.split()[0] + "; use make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import venv, ensurepip' || { echo "error: the venv module is missing; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Preparing .venv: about 6 GB and a few minutes, once."
+	rm -f $(STAMP)
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $(STAMP)
+
+run: $(STAMP)
+	$(BIN)/halfstep $(ARGS)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+bench: $(STAMP)
+	$(BIN)/python -m pytest tests/bench --benchmark-only $(ARGS)
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache

@@ -1,0 +1,45 @@
+"""The command line: `halfstep`, or `python -m harness`."""
+
+import os
+import sys
+from pathlib import Path
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+
+
+def main():
+    """Run the command line; returns nothing, exits with 1 and a short text where a setting or its world is wrong."""
+    from harness.failures import explained
+
+    wants_traceback = "HYDRA_FULL_ERROR" in os.environ
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets exceptions through, so that they are explained here
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    try:
+        _application()()
+    except Exception as error:
+        if wants_traceback or (text := explained(error)) is None:
+            raise
+        sys.stderr.write(f"error: {text}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; finished runs are kept, and resume=true goes on with a sweep\n")
+        sys.exit(130)
+
+
+def _application():
+    import hydra
+
+    from harness.config import register
+
+    register()
+    return hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(_job)
+
+
+def _job(node):
+    from harness.app import job
+
+    return job(node)
+
+
+if __name__ == "__main__":
+    main()

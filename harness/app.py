@@ -1,0 +1,165 @@
+"""One job of the command line: read the settings, do the task, write the results, show them."""
+
+import logging
+from pathlib import Path
+
+from harness.config import TaskName, fingerprint, to_config
+from harness.errors import ConfigError
+
+LOG = logging.getLogger(__name__)
+TRACE = "trace.halfstep"
+
+
+def job(node):
+    """Do what the composed settings say; raises an error that harness.failures explains. Returns a small dict."""
+    config = to_config(node)
+    return TASKS[config.task.name](config)
+
+
+def run_task(config):
+    """Train, capture, replay, compare, judge, log."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from accel_model import Design
+    from harness import results, tracking
+    from harness.callbacks import read_parent
+    from harness.console import console, progress, show
+
+    Design.from_mapping(config.accelerator, str(config.accelerator.get("name", "accelerator")))  # before anything slow
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    out = console()
+    if config.resume and (earlier := results.finished(config)):
+        out.print(f"Done already with the same settings: {earlier} (resume=false runs it again)")
+        return {"folder": str(earlier)}
+    place = read_parent(hydra.sweep.dir) if hydra.mode.name == "MULTIRUN" else None
+    place = place or tracking.prepare(config.tracking)
+    run_id = tracking.start(place, run_name(config))
+    status = "FAILED"
+    try:
+        from harness import flow
+
+        with progress(out) as (say, on_step):
+            result = flow.run(config, say, on_step)
+        shown = deliver(result, config, folder, place, run_id)
+        results.mark_finished(config, folder)
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        tracking.finish(place, run_id, status)
+    show(out, *shown)
+    return {"folder": str(folder)}
+
+
+def deliver(result, config, folder, place, run_id):
+    """Write the result files, log them, and return (tables, lines) for the terminal."""
+    from harness import charts, record_run, results, summary, tracking
+    from harness.claims import contradiction
+
+    command = shell_command()
+    text = summary.markdown(result, config, command)
+    layers = record_run.layer_table(result)
+    result.trace.save(folder / TRACE)
+    results.write(folder / "summary.md", text)
+    results.write_json(folder / "layers.json", layers)
+    results.write(folder / "layers.png", charts.layers(layers, *record_run.layer_title(result, config)))
+    if rows := record_run.claim_rows(result):
+        results.write(folder / "claims.png", charts.claim(rows, *record_run.claim_title(config)))
+    results.write_json(folder / results.RESULT, record_run.as_json(result, config, command))
+    tracking.log(
+        place,
+        run_id,
+        params=record_run.params(result, config),
+        metrics=record_run.metrics(result, config),
+        series=record_run.series(result),
+        tables={"layers_table.json": layers},
+        description=text,
+        folder=folder,
+    )
+    ui, url = tracking.page(place, run_id)
+    lines = [f"[bold]{line}[/bold]" for line in summary.headline(result, config)]
+    lines += [line for line in (contradiction(config.claim),) if line]
+    lines += ["", f"Results: {folder}"]
+    lines += [f"Browse:  {ui}"] if ui else []
+    lines += [f"         {url}"] if url else []
+    return summary.tables(result, config), lines
+
+
+def capture_task(config):
+    """Save the trace of one training step."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from harness.console import console
+    from harness.flow import captured
+
+    trace = captured(config.workload, config.precision, config.batch_size)
+    path = Path(config.task.trace or Path(HydraConfig.get().runtime.output_dir) / TRACE)
+    trace.save(path)
+    out = console()
+    out.print(trace_line(trace))
+    out.print(f"Saved: {path}")
+    return {"folder": str(path)}
+
+
+def replay_task(config):
+    """Replay a saved trace, without torch."""
+    from accel_model import Trace, replay
+    from harness import flow, summary
+    from harness.console import console, show
+
+    if not config.task.trace:
+        raise ConfigError("task.trace has no value: give the file of a trace, e.g. task.trace=outputs/trace.halfstep")
+    design, _ = flow.designs(config)
+    trace = Trace.load(config.task.trace)
+    out = console()
+    out.print(trace_line(trace))
+    show(out, [summary.replay_table(trace, replay(trace, design))], [])
+    return {}
+
+
+def baselines_task(config):
+    """List the recorded and published baselines of the workload."""
+    import baselines
+    from harness import summary
+    from harness.console import console, show
+
+    kinds = [kind for kind in config.baseline.kinds if kind != "live"]
+    rows = baselines.load(workload=config.workload.name, kinds=kinds)
+    show(console(), [summary.baseline_table(config.workload.name, rows)], [])
+    return {}
+
+
+TASKS = {
+    TaskName.run: run_task,
+    TaskName.capture: capture_task,
+    TaskName.replay: replay_task,
+    TaskName.baselines: baselines_task,
+}
+
+
+def trace_line(trace):
+    """A trace in one line of text."""
+    macs = ", ".join(f"{phase} {count / 1e9:.4g}" for phase, count in trace.macs_by_phase().items() if count)
+    return (
+        f"{trace.meta.get('workload', 'trace')}: {len(trace)} ops, {len(trace.tensors.bytes)} tensors, GMACs: {macs}; "
+        f"{trace.uses.bytes.sum() / 1e9:.4g} GB touched, {trace.live_bytes().max(initial=0) / 1e9:.4g} GB at the peak"
+    )
+
+
+def run_name(config):
+    """A name of at most 22 characters, the most telling part first."""
+    short = config.workload.name.removeprefix("imagenet_").removeprefix("mnist_").removeprefix("text_")
+    return f"{short} b{config.batch_size} {config.precision.name}"[:22]
+
+
+def shell_command():
+    """The command that makes this run again."""
+    from hydra.core.hydra_config import HydraConfig
+
+    overrides = list(HydraConfig.get().overrides.task)
+    return " ".join(["halfstep", *(f"'{one}'" if set(one) & set(" []{}*?,&|;$") else one for one in overrides)])
+
+
+__all__ = ["fingerprint", "job"]

@@ -1,0 +1,60 @@
+"""What people see in the terminal: progress while it runs, then tables; the one file that imports rich."""
+
+import contextlib
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+WIDTH = 160  # of output that goes to a file or a pipe
+
+
+def console():
+    """The terminal, or standard output at a fixed width where it is none."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=WIDTH)
+
+
+@contextlib.contextmanager
+def progress(out):
+    """Yields (say, on_step): what is being done, and a bar for training steps."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[loss]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
+        task = bar.add_task("Starting", total=None, loss="")
+
+        def say(text):
+            if not out.is_terminal:
+                out.print(text)
+            bar.update(task, description=text, total=None, completed=0, loss="")
+
+        def on_step(done, total, loss):
+            bar.update(task, total=total, completed=done, loss="" if loss != loss else f"loss {loss:.3g}")
+
+        yield say, on_step
+
+
+def show(out, tables, lines):
+    """Print tables (harness.summary.Table), then lines of text."""
+    for table in tables:
+        grid = Table(
+            title=table.title, title_justify="left", title_style="bold", caption=table.note, caption_justify="left"
+        )
+        for index, column in enumerate(table.columns):
+            grid.add_column(column, overflow="fold", no_wrap=index == 0 and len(table.columns) > 2)
+        for row in table.rows:
+            grid.add_row(*row)
+        out.print()
+        if table.rows:
+            out.print(grid)
+        else:
+            out.print(f"[bold]{table.title}[/bold]\n{table.note}")
+    out.print()
+    for line in lines:
+        out.print(line, soft_wrap=True)

@@ -1,0 +1,61 @@
+"""Which failures are a user's to mend, and the few lines that tell how."""
+
+import dataclasses
+import difflib
+import re
+
+from harness.config import RunConfig
+
+LONGEST = 10  # lines of an explanation
+
+
+def explained(error):
+    """A text of at most LONGEST lines for an error that a user can mend, or None for a bug of the program."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from accel_model.errors import AccelModelError
+    from baselines.errors import BaselineError
+    from harness.errors import HalfstepError
+
+    if isinstance(error, HalfstepError | AccelModelError | BaselineError):
+        return str(error)
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _of_hydra(error)
+    return None
+
+
+def _of_hydra(error):
+    lines = []
+    while error is not None:
+        lines += [line for line in str(error).splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
+        error = error.__cause__
+    options = [line.strip() for line in lines if line.startswith("\t") and "provider=" not in line]
+    text = [line for line in lines if not line.startswith("\t")]
+    text = list(dict.fromkeys(line.strip() for line in text if not line.strip().startswith("object_type=")))
+    text = [line for line in text if not line.startswith("Config search path")]
+    if options:
+        text.append("  " + ", ".join(options))
+    text += _near_settings(text[0]) + _inner_value(text) if text else []
+    return "\n".join(text[:LONGEST])
+
+
+def _near_settings(text):
+    """A line that names the settings closest to the one that `text` says does not exist, or nothing."""
+    found = re.match(r"Could not override '([\w.]+)'", text)
+    near = difflib.get_close_matches(found[1], list(_settings(RunConfig)), n=3) if found else []
+    return [f"Did you mean {' or '.join(near)}?"] if near else []
+
+
+def _inner_value(text):
+    """A line that tells how to set a value that comes with its range and source, or nothing."""
+    found = re.match(r"Error merging override ([\w.]+)=(.*)", text[0])
+    clash = found and any(line.startswith("Cannot merge DictConfig") for line in text)
+    return [f"It is a value with its range and source: write {found[1]}.value={found[2]}"] if clash else []
+
+
+def _settings(schema, prefix=""):
+    for field in dataclasses.fields(schema):
+        yield prefix + field.name
+        if dataclasses.is_dataclass(field.type):
+            yield from _settings(field.type, f"{prefix}{field.name}.")

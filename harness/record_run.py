@@ -1,0 +1,206 @@
+"""A run's Result as plain values: what goes into its JSON file, and into MLflow."""
+
+from __future__ import annotations
+
+import math
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+from harness.config import fingerprint
+from harness.flow import Result
+from harness.summary import verdict_text
+
+PACKAGES = ("halfstep", "torch", "torchvision", "numpy", "mlflow", "hydra-core")
+SCHEMA = 1
+
+
+def layer_table(result: Result):
+    """{column: list}, one row per module in the order of its first op: MACs, bytes, simulated and measured seconds."""
+    ops, uses = result.trace.ops, result.trace.uses
+    count = len(result.trace.layers)
+    simulated_s, macs, touched = np.zeros(count), np.zeros(count, np.int64), np.zeros(count, np.int64)
+    np.add.at(simulated_s, ops.layer, np.asarray(result.report.op_s)[0])
+    np.add.at(macs, ops.layer, ops.macs)
+    np.add.at(touched, ops.layer[uses.op], uses.bytes)
+    order = list(dict.fromkeys(ops.layer.tolist()))
+    names = [result.trace.layers[i] for i in order]
+    return {
+        "layer": names,
+        "macs": [int(macs[i]) for i in order],
+        "touched_bytes": [int(touched[i]) for i in order],
+        "simulated_s": [float(simulated_s[i]) for i in order],
+        "measured_s": [result.measured_layers.get(name) for name in names],
+    }
+
+
+def layer_title(result: Result, config):
+    """(title, device) of the picture of layers."""
+    device = result.training.measurement.device if result.training else ""
+    return f"{config.workload.name}, batch {config.batch_size}, {config.precision.name}: time by layer", device
+
+
+def claim_rows(result: Result):
+    """(label, low, middle, high, ceiling) of the time saved against each recorded or published baseline."""
+    rows = []
+    for one in result.comparisons:
+        if one.baseline.kind != "live":
+            low, middle, high = (float(value) for value in one.reduction[:, 0])
+            label = f"{one.baseline.device} ({one.baseline.year}), b{one.baseline.batch_size}, {one.baseline.precision}"
+            rows.append((label, low, middle, high, 1 - float(one.floor_ratio.min())))
+    return rows
+
+
+def claim_title(config):
+    """(title, {label: threshold}) of the picture of claims, every threshold as a reduction of time."""
+    thresholds = {}
+    for name, claim in config.claim.items():
+        is_gain = claim.metric.value == "throughput_gain"
+        thresholds[name] = 1 - 1 / (1 + claim.threshold) if is_gain else claim.threshold
+    return f"{config.workload.name}: time saved against each baseline, nominal completion", thresholds
+
+
+def params(result: Result, config):
+    """{name: value} of the settings that tell runs apart."""
+    return {
+        "workload": config.workload.name,
+        "batch_size": config.batch_size,
+        "precision": config.precision.name,
+        "data": config.data.name.value,
+        "device": result.training.measurement.device if result.training else "none",
+        "accelerator": str(result.design.name[0]),
+        "completions": result.completions,
+        "optimizer": config.workload.optimizer.name.value,
+        "lr": config.workload.optimizer.lr,
+        "seed": config.seed,
+        "fingerprint": fingerprint(config),
+    }
+
+
+def metrics(result: Result, config):
+    """{name: float}; names have one slash, which makes the chart's section, and a unit."""
+    report, training = result.report, result.training
+    simulated_s = float(report.step_s[0])
+    found = {
+        "time/simulated_step_ms": 1e3 * simulated_s,
+        "time/floor_step_ms": 1e3 * float(report.floor_s[0]),
+        "throughput/simulated_samples_per_s": config.batch_size / simulated_s,
+        "accelerator/utilisation_pct": 100 * float(report.utilisation[0]),
+        "accelerator/energy_per_step_j": float(report.energy_j[0]),
+        "trace/macs_per_step_g": int(result.trace.ops.macs.sum()) / 1e9,
+        "trace/peak_memory_gb": int(result.trace.live_bytes().max(initial=0)) / 1e9,
+    }
+    for name, values in report.bound_s().items():
+        found[f"bound/{name}_ms"] = 1e3 * float(values[0])
+    if training:
+        measured = training.measurement
+        found |= {
+            "time/measured_step_ms": 1e3 * measured.step_s,
+            "time/measured_iqr_ms": 1e3 * measured.iqr_s,
+            "time/measured_training_s": training.wall_s,
+            "throughput/measured_samples_per_s": measured.samples_per_s,
+            "context/time_reduction_vs_live_pct": 100 * (1 - simulated_s / measured.step_s),
+            "context/throughput_gain_vs_live_pct": 100 * (measured.step_s / simulated_s - 1),
+        }
+        if training.samples.real:
+            found["train/accuracy_pct"] = 100 * training.accuracy
+    for index, name in enumerate(config.claim):
+        for outcome in ("supported", "refuted", "undecided"):
+            found[f"verdict/{name}_{outcome}_count"] = sum(
+                each[index].decides and each[index].outcome == outcome for each in result.verdicts
+            )
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def series(result: Result):
+    """{name: float (steps,)} of what changes from step to step."""
+    if not result.training:
+        return {}
+    return {
+        "train/loss": result.training.losses,
+        "time/measured_each_step_ms": 1e3 * result.training.measurement.samples_s,
+    }
+
+
+def as_json(result: Result, config, command):
+    """Everything a run found, as plain values with units in their names."""
+    return {
+        "schema": SCHEMA,
+        "command": command,
+        "versions": versions(),
+        "params": params(result, config),
+        "metrics": metrics(result, config),
+        "design": result.design.to_rows()[0],
+        "macs_by_phase": result.trace.macs_by_phase(),
+        "uncounted": result.trace.uncounted,
+        "live": _measurement(result.training.measurement) if result.training else None,
+        "comparisons": [
+            {
+                "baseline": _measurement(one.baseline),
+                "measured_s": one.measured_s,
+                "simulated_s": one.simulated_s[:, 0],
+                "floor_s": one.floor_s[0],
+                "time_reduction": one.reduction[:, 0],
+                "throughput_gain": one.gain[:, 0],
+                "remarks": one.remarks,
+                "verdicts": [
+                    {
+                        "claim": v.claim,
+                        "outcome": v.outcome,
+                        "decides": v.decides,
+                        "why_not": v.scope,
+                        "value": v.value,
+                        "threshold": v.threshold,
+                        "ceiling": v.ceiling,
+                        "completions": v.counts,
+                        "reason": v.reason,
+                        "text": verdict_text(v),
+                    }
+                    for v in verdicts
+                ],
+            }
+            for one, verdicts in zip(result.comparisons, result.verdicts, strict=True)
+        ],
+        "ceiling": {
+            "workload": result.ceiling.workload,
+            "macs_per_sample": result.ceiling.macs_per_sample,
+            "samples_per_s": result.ceiling.samples_per_s,
+        }
+        if result.ceiling
+        else None,
+    }
+
+
+def versions():
+    """{package: version} of what decides a result."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _measurement(one):
+    return {
+        "device": one.device,
+        "kind": one.kind,
+        "year": one.year,
+        "model": one.model,
+        "variant": one.variant,
+        "batch_size": one.batch_size,
+        "precision": one.precision,
+        "mode": one.mode,
+        "scope": one.scope,
+        "step_s": one.step_s,
+        "iqr_s": one.iqr_s,
+        "samples_s": one.samples_s,
+        "relative_uncertainty": one.relative_uncertainty,
+        "confidence": one.confidence,
+        "source": one.source,
+        "locator": one.locator,
+        "notes": one.notes,
+        "context": one.context,
+    }

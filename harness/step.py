@@ -1,0 +1,113 @@
+"""One training step of a workload: what is trained, measured and captured alike."""
+
+from importlib import import_module
+
+import torch
+from torch.nn import functional
+
+from harness.config import OptimizerName
+from harness.errors import ConfigError, TrainingError
+
+
+class TrainingStep:
+    """Forward, backward and update of one batch that lies in `inputs` and `targets` on the device.
+
+    `copy_in(inputs, targets)` moves a batch from the host into these tensors, `compute()` does the rest and returns the
+    loss (float, ()), and calling the step is `compute()` alone.
+    """
+
+    def __init__(self, model, optimizer, inputs, targets, precision):
+        self.model, self.optimizer = model, optimizer
+        self.inputs, self.targets = inputs, targets
+        self.device = inputs.device
+        self.autocast = getattr(torch, precision.autocast) if precision.autocast else None
+        scales = self.autocast is torch.float16 and self.device.type == "cuda"
+        self.scaler = torch.amp.GradScaler(self.device.type) if scales else None
+
+    def copy_in(self, inputs, targets):
+        self.inputs.copy_(inputs, non_blocking=True)
+        self.targets.copy_(targets, non_blocking=True)
+
+    def forward(self):
+        with torch.autocast(self.device.type, dtype=self.autocast, enabled=self.autocast is not None):
+            scores = self.model(self.inputs)
+            # one score vector a target, whether a sample has one target (an image) or many (a text)
+            return scores, functional.cross_entropy(scores.flatten(0, -2).float(), self.targets.flatten())
+
+    def compute(self):
+        self.optimizer.zero_grad(set_to_none=True)
+        _, loss = self.forward()
+        if self.scaler:
+            self.scaler.scale(loss).backward()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        else:
+            loss.backward()
+            self.optimizer.step()
+        return loss.detach()
+
+    __call__ = compute
+
+
+def build_step(workload, precision, batch_size, device="cpu"):
+    """The TrainingStep of a workload with an empty batch in place.
+
+    workload: WorkloadConfig. precision: PrecisionConfig. Raises ConfigError where the model cannot be built, and
+    TrainingError where the device has no room for it.
+    """
+    try:
+        model = build_model(workload).train()  # on the CPU, so that a seed gives the same weights on every device
+        if torch.device(device).type != "cpu":
+            model.to(device)
+        optimizer = build_optimizer(workload.optimizer, model)
+        inputs, targets = empty_batch(workload, batch_size, device)
+    except torch.OutOfMemoryError:
+        raise TrainingError(
+            f"{workload.name} at batch {batch_size} does not fit {device}: give a smaller batch_size"
+        ) from None
+    return TrainingStep(model, optimizer, inputs, targets, precision)
+
+
+def build_model(workload):
+    """The module that workload.target names; raises ConfigError where it is not there or refuses its arguments."""
+    where = f"workload.target={workload.target}"
+    module_name, _, function = workload.target.partition(":")
+    if not function:
+        raise ConfigError(f"{where} names no function: write it as package.module:function")
+    try:
+        build = getattr(import_module(module_name), function)
+    except ImportError as error:
+        raise ConfigError(
+            f"{where} does not import ({error}): run from the folder that holds it, or install it"
+        ) from None
+    except AttributeError:
+        raise ConfigError(f"{where}: {module_name} has no function {function}") from None
+    try:
+        return build(num_classes=workload.classes, **workload.arguments)
+    except TypeError as error:
+        raise ConfigError(f"{where} refuses its arguments ({error}): see workload.arguments") from None
+
+
+def build_optimizer(config, model):
+    """torch's own optimiser of that name over the parameters of `model` that are trained."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if not trained:
+        raise ConfigError("the model has no parameter to train")
+    common = {"lr": config.lr, "weight_decay": config.weight_decay}
+    if config.name is OptimizerName.sgd:
+        return torch.optim.SGD(trained, momentum=config.momentum, **common)
+    kind = torch.optim.Adam if config.name is OptimizerName.adam else torch.optim.AdamW
+    return kind(trained, **common)
+
+
+def is_text(workload):
+    """Whether the samples are sequences of tokens (one axis) rather than images."""
+    return len(workload.input_shape) == 1
+
+
+def empty_batch(workload, batch_size, device):
+    """Inputs and targets of the workload's shapes: images with a class each, or tokens with the tokens after them."""
+    shape = (batch_size, *workload.input_shape)
+    if is_text(workload):
+        return torch.zeros(shape, dtype=torch.long, device=device), torch.zeros(shape, dtype=torch.long, device=device)
+    return torch.zeros(shape, device=device), torch.zeros(batch_size, dtype=torch.long, device=device)

@@ -1,0 +1,257 @@
+"""What a run found, as tables of text and sentences that the terminal, Markdown and MLflow show alike."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from harness.claims import contradiction, overall, percent
+from harness.flow import Result
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts with its title; `note` stands under it."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def headline(result: Result, config):
+    """The answer in a sentence or two for each claim."""
+    lines = []
+    for index, name in enumerate(config.claim):
+        verdicts = [each[index] for each in result.verdicts]
+        counts = overall(verdicts)
+        total = sum(counts.values())
+        if not total:
+            lines.append(
+                f"{name}: no verdict. No published or recorded GPU or FPGA of equal precision trains "
+                f"{config.workload.name}, so the claim cannot be checked on it."
+            )
+            continue
+        hopeless = sum(v.decides and v.ceiling < v.threshold for v in verdicts)
+        lines.append(
+            f"{name}: of {total} baselines {counts['supported']} support it, {counts['refuted']} refute it "
+            f"({hopeless} at any utilisation) and {counts['undecided']} leave it undecided."
+        )
+    return lines
+
+
+def training_table(result: Result, config):
+    """What was trained here, and how long it took."""
+    training = result.training
+    measured = training.measurement
+    low, high = measured.interval_s(config.compare.level)
+    accuracy = (
+        f"{training.accuracy:.1%} of {training.evaluated} held-out samples".replace("%", " %")
+        if training.samples.real
+        else "none: the data are synthetic, so only the time means something"
+    )
+    rows = (
+        ("device", f"{measured.device} ({measured.device_kind})"),
+        ("data", training.samples.name + ("" if training.samples.real else ", for timing only")),
+        ("trained", f"{len(training.losses)} steps, {training.epochs:.3g} epochs, {training.parameters:,} parameters"),
+        ("ended by", training.stopped_by),
+        ("loss", f"{training.losses[0]:.3g} at the first step, {training.losses[-1]:.3g} at the last"),
+        ("accuracy", accuracy),
+        (
+            "step",
+            f"{ms(measured.step_s)} median, {ms(measured.iqr_s)} interquartile range, "
+            f"{config.compare.level:.0%} interval {ms(low)} to {ms(high)}, {measured.samples_s.size} samples",
+        ),
+        ("stable", "no: the interquartile range is above 10 % of the median" if measured.unstable else "yes"),
+        ("energy", measured.energy_note if math.isnan(measured.energy_j) else f"{measured.energy_j:.3g} J a step"),
+        ("whole training", f"{training.wall_s:.1f} s with the loading of data"),
+    )
+    return Table("Trained here", ("what", "value"), rows)
+
+
+def time_table(result: Result, config):
+    """Measured and simulated times of a step, an epoch and the run, side by side."""
+    report, training = result.report, result.training
+    simulated_s, batch = float(report.step_s[0]), config.batch_size
+    steps = math.ceil(config.workload.dataset_samples / batch)
+    columns = ["quantity", "simulated accelerator"]
+    seconds = [("training step (ms)", 1, 1e3), (f"epoch of {config.workload.dataset} (s)", steps, 1)]
+    if training:
+        seconds.append(("this run's steps (s)", len(training.losses), 1))
+        columns.append(f"measured, {training.measurement.device_kind}")
+    rows = []
+    for name, count, factor in seconds:
+        row = [name, f"{simulated_s * count * factor:.4g}"]
+        if training:
+            row.append(f"{training.measurement.step_s * count * factor:.4g}")
+        rows.append(tuple(row))
+    rate = ["throughput (samples/s)", f"{batch / simulated_s:.4g}"]
+    if training:
+        rate.append(f"{training.measurement.samples_per_s:.4g}")
+    rows.append(tuple(rate))
+    shares = {name: float(values[0]) for name, values in report.bound_s().items()}
+    whole = sum(shares.values()) or 1.0
+    bound = ", ".join(
+        f"{name} {value / whole:.0%}" for name, value in sorted(shares.items(), key=lambda x: -x[1]) if value
+    )
+    note = (
+        f"Simulated: nominal completion, {float(report.utilisation[0]):.1%} of the MAC units busy; "
+        f"time bound by {bound}. "
+        f"Floor {ms(float(report.floor_s[0]))} a step."
+    )
+    return Table("Time on both sides", tuple(columns), tuple(rows), note)
+
+
+def comparison_table(result: Result, config):
+    """Every baseline with the accelerator's time for the same work, and the verdicts."""
+    names = list(config.claim)
+    columns = (
+        "baseline",
+        "kind",
+        "batch",
+        "precision",
+        "scope",
+        "measured (ms)",
+        "simulated (ms)",
+        "time saved",
+        *names,
+    )
+    rows = []
+    for comparison, verdicts in zip(result.comparisons, result.verdicts, strict=True):
+        one = comparison.baseline
+        low, middle, high = (float(value) for value in comparison.reduction[:, 0])
+        rows.append(
+            (
+                f"{one.device}{f' ({one.year})' if one.year else ''}",
+                one.kind,
+                str(one.batch_size),
+                one.precision,
+                one.scope,
+                f"{1e3 * one.step_s:.4g}",
+                f"{1e3 * float(comparison.simulated_s[1, 0]):.4g}",
+                f"{percent(middle)} ({percent(low)} to {percent(high)})",
+                *(verdict_text(verdict) for verdict in verdicts),
+            )
+        )
+    note = (
+        f"Verdicts are of the nominal completion; in brackets the share of all {result.completions:,} completions that "
+        f"support the claim."
+        if rows
+        else f"No published or recorded baseline of {config.workload.name} at this precision is known."
+    )
+    return Table(f"{config.workload.name} against each baseline", columns, tuple(rows), note)
+
+
+def ceiling_table(result: Result, config):
+    """The published rates of the ceiling's workload beside the most that the accelerator can reach."""
+    ceiling = result.ceiling
+    rows = tuple(
+        (
+            f"{one.device} ({one.year})",
+            one.precision,
+            str(one.batch_size or "not stated"),
+            f"{one.samples_per_s:.4g}",
+            percent(1 - one.samples_per_s / ceiling.samples_per_s),
+            percent(ceiling.samples_per_s / one.samples_per_s - 1),
+        )
+        for one in ceiling.published
+    )
+    columns = ("baseline", "precision", "batch", "samples/s", "most time saved", "most throughput gained")
+    title = f"Ceiling on {ceiling.workload}: {ceiling.samples_per_s:.0f} samples/s with every MAC unit busy"
+    note = (
+        f"{ceiling.macs_per_sample / 1e9:.4g} GMAC per training sample. The fastest published row of each device; "
+        f"no completion of the accelerator can do better than these figures."
+    )
+    return Table(title, columns, rows, note)
+
+
+def tables(result: Result, config):
+    """Every table of a run, in the order to show them."""
+    found = [training_table(result, config)] if result.training else []
+    found += [time_table(result, config), comparison_table(result, config)]
+    return found + ([ceiling_table(result, config)] if result.ceiling else [])
+
+
+def markdown(result: Result, config, command):
+    """The whole summary as Markdown."""
+    lines = [f"# {config.workload.name}, batch {config.batch_size}, {config.precision.name}", ""]
+    lines += [f"- **{line}**" for line in headline(result, config)]
+    if text := contradiction(config.claim):
+        lines.append(f"- {text}")
+    for table in tables(result, config):
+        lines += ["", f"## {table.title}", "", _row(table.columns), _row("---" for _ in table.columns)]
+        lines += [_row(row) for row in table.rows]
+        lines += ["", table.note] if table.note else []
+    lines += ["", "## Sources", ""]
+    sources = {f"{c.baseline.source}; {c.baseline.locator}" for c in result.comparisons if c.baseline.kind != "live"}
+    lines += [f"- {source}" for source in sorted(sources)] or ["None beside the live measurement."]
+    return "\n".join([*lines, "", f"Made by `{command}`.", ""])
+
+
+def verdict_text(verdict):
+    """One cell: the outcome with the share of completions that support it, or that the row is only context."""
+    if not verdict.decides:
+        return f"context ({verdict.outcome} if it counted)"
+    share = verdict.counts["supported"] / max(sum(verdict.counts.values()), 1)
+    hopeless = ", at any utilisation" if verdict.ceiling < verdict.threshold else ""
+    return f"{verdict.outcome}{hopeless} ({share:.0%})"
+
+
+def ms(seconds):
+    """Seconds as text in milliseconds."""
+    return f"{1e3 * seconds:.4g} ms"
+
+
+def _row(cells):
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def replay_table(trace, report):
+    """A replayed trace on the nominal design: time, what binds it, and the floor."""
+    rows = [
+        ("training step", ms(float(report.step_s[0]))),
+        ("floor", ms(float(report.floor_s[0]))),
+        ("MAC units busy", f"{float(report.utilisation[0]):.1%}"),
+        ("energy", f"{float(report.energy_j[0]):.4g} J a step"),
+        ("ops without a formula", str(sum(count for count, _ in trace.uncounted.values()))),
+    ]
+    rows += [(f"phase {name}", ms(float(values[0]))) for name, values in report.phase_s().items() if float(values[0])]
+    rows += [
+        (f"bound by {name}", ms(float(values[0]))) for name, values in report.bound_s().items() if float(values[0])
+    ]
+    return Table("Replay on the nominal completion", ("what", "value"), tuple(rows))
+
+
+def baseline_table(workload, measurements):
+    """Recorded and published baselines of a workload, each with its source."""
+    columns = (
+        "device",
+        "kind",
+        "year",
+        "model",
+        "variant",
+        "batch",
+        "precision",
+        "scope",
+        "step (ms)",
+        "samples/s",
+        "source",
+    )
+    rows = tuple(
+        (
+            one.device,
+            f"{one.kind}, {one.confidence}",
+            str(one.year or ""),
+            one.model,
+            one.variant,
+            str(one.batch_size or "not stated"),
+            one.precision,
+            one.scope,
+            "" if math.isnan(one.step_s) else f"{1e3 * one.step_s:.4g}",
+            "" if math.isnan(one.samples_per_s) else f"{one.samples_per_s:.4g}",
+            f"{one.source}; {one.locator}",
+        )
+        for one in measurements
+    )
+    note = "" if rows else "None is known. Record one on your GPU, or add a published row with its source."
+    return Table(f"Baselines of {workload}", columns, rows, note)

@@ -1,0 +1,41 @@
+"""What the tests of the program share: composed settings, and the command line run in a folder of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CONF = ROOT / "conf"
+
+
+@pytest.fixture
+def compose():
+    """compose("workload=mnist_mlp", ...) gives the RunConfig of these overrides."""
+    from hydra import compose as of_hydra
+    from hydra import initialize_config_dir
+
+    from harness.config import register, to_config
+
+    def composed(*overrides):
+        register()
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return to_config(of_hydra("config", overrides=list(overrides)))
+
+    return composed
+
+
+def halfstep(*arguments, folder, timeout_s=300):
+    """Run the program with `arguments` in `folder`; returns the finished process with its output as text."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
