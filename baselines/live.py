@@ -246,12 +246,14 @@ def measure_all(
             dataset=dataset,
             input_shape=input_shape,
             warmup=warm.steps,
-            steps_per_sample=warm.steps_per_sample,
+            steps_per_sample=steps,
             energy_j=energy_j,
             energy_note=energy_note,
             notes="; ".join(filter(None, (notes, *_flags(warm, context)))),
         )
-        for (timer, warm), (samples_s, block), (energy_j, energy_note) in zip(timers, samples, energies, strict=True)
+        for (timer, warm), (samples_s, block, steps), (energy_j, energy_note) in zip(
+            timers, samples, energies, strict=True
+        )
     ]
     return found, refused
 

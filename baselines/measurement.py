@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from baselines.errors import MeasurementError
-from baselines.resampling import median_interval
+from baselines.resampling import cut, median_interval
 
 KINDS = ("live", "recorded", "published")
 DEVICE_KINDS = ("gpu", "cpu", "fpga", "other")
@@ -19,9 +19,6 @@ with the loading of the data; the forward and backward passes without an optimis
 
 UNSTABLE_IQR = 0.1
 """Interquartile range, as a share of the median, above which a run is marked unstable (STYLE.md)."""
-
-BLOCKS = 10
-"""Blocks that a run of successive samples is cut into where its maker names none."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -51,7 +48,7 @@ class Measurement:
     input_shape: str = ""  # as the source writes it, e.g. "3x224x224"
     mode: str = "unstated"
     warmup: int = 0  # steps run before the first sample
-    steps_per_sample: int = 1  # back-to-back steps averaged in each sample
+    steps_per_sample: int = 1  # back-to-back steps that a sample averages, at least
     energy_j: float = math.nan  # per step
     energy_note: str = "not measured"
     context: dict = field(default_factory=dict)
@@ -188,7 +185,7 @@ def from_samples(
             )
     samples_s = np.asarray(samples_s, np.float64)
     if block is None:
-        block = np.arange(samples_s.size) * min(BLOCKS, samples_s.size) // max(samples_s.size, 1)
+        block = cut(samples_s.size)
     return Measurement(
         device=context["device"],
         device_kind=context["device_kind"],

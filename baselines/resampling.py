@@ -3,8 +3,16 @@
 import numpy as np
 
 RESAMPLES = 4000
+CUTS = 10
+"""Blocks that one run of successive samples is cut into."""
+
 DRAWS_PER_BLOCK = 128
 """Most steps drawn from one block in one resample; fewer draws than steps can only widen the interval."""
+
+
+def cut(samples):
+    """int64 (samples,), block numbers that cut `samples` (a count) successive samples into at most 10 equal blocks."""
+    return np.arange(samples) * min(CUTS, samples) // max(samples, 1)
 
 
 def median_interval(samples, block, level, seed=0):
@@ -12,14 +20,14 @@ def median_interval(samples, block, level, seed=0):
 
     samples: float64 (samples,), any unit. block: int64 (samples,). level: the coverage aimed at, e.g. 0.95.
     Returns (low, high) floats that hold the median of the samples.
-    Successive steps are correlated, so it is the number of blocks that counts; for few blocks the percentiles are
-    moved outwards by sqrt(n/(n-1)) and Student's t, as in Hesterberg, "What Teachers Should Know About the
-    Bootstrap", The American Statistician 69(4), 2015, section 5.1 ("expanded percentile interval").
+    Successive steps are correlated, so it is the number of blocks that counts; a single block is cut into ten. For few
+    blocks the percentiles are moved outwards by sqrt(n/(n-1)) and Student's t, as in Hesterberg, "What Teachers Should
+    Know About the Bootstrap", The American Statistician 69(4), 2015 ("expanded percentile interval").
     """
+    if np.ptp(block) == 0:
+        block = cut(len(samples))
     order = np.argsort(block, kind="stable")
     _, starts, sizes = np.unique(np.asarray(block)[order], return_index=True, return_counts=True)
-    if len(sizes) == 1:  # no blocks to resample: every sample is its own
-        starts, sizes = np.arange(len(samples)), np.ones(len(samples), np.int64)
     medians = _resampled_medians(np.asarray(samples)[order], starts, sizes, np.random.default_rng(seed))
     low, high = np.quantile(medians, _tails(level, len(sizes)))
     middle = float(np.median(samples))

@@ -83,7 +83,8 @@ def take(timers, warms, plan):
     """The samples of several steps, block by block in turn.
 
     timers: as `timed` in `warm_up`, one per step. warms: what `warm_up` returned for each.
-    Returns one (samples_s, block) per step: float64 (samples,), seconds per step, and int64 (samples,).
+    Returns one (samples_s, block, steps) per step: float64 (samples,), seconds per step; int64 (samples,); and the fewest
+    steps that make a sample.
     """
     wanted = [schedule(plan, warm) for warm in warms]
     taken = [[] for _ in timers]
@@ -91,6 +92,23 @@ def take(timers, warms, plan):
         for timed, warm, (blocks, samples), rows in zip(timers, warms, wanted, taken, strict=True):
             if block < blocks:
                 time.sleep(plan.pause_s)
-                timed.restart()
-                rows.append(timed(samples + 1, warm.steps_per_sample)[1:])  # the first refills caches and queues
-    return [(np.concatenate(rows), np.repeat(np.arange(len(rows)), len(rows[0]))) for rows in taken]
+                rows.append(_block(timed, samples, warm.steps_per_sample, plan.sample_s))
+    return [
+        (
+            np.concatenate([samples_s for samples_s, _ in rows]),
+            np.repeat(np.arange(len(rows)), len(rows[0][0])),
+            min(steps for _, steps in rows),
+        )
+        for rows in taken
+    ]
+
+
+def _block(timed, samples, steps, sample_s):
+    """(float64 (samples,) seconds per step, steps in each); taken again where a sample is shorter than `sample_s`."""
+    while True:
+        timed.restart()
+        samples_s = timed(samples + 1, steps)[1:]  # the first refills caches and queues
+        typical_s = float(np.median(samples_s))
+        if typical_s * steps >= sample_s:
+            return samples_s, steps
+        steps = max(steps + 1, int(1.25 * sample_s / typical_s))
