@@ -109,8 +109,11 @@ class Measurement:
         `relative_uncertainty` widens it to both sides; it is all that is known of a published value. A single sample
         without a stated uncertainty bounds nothing: (0, inf). (NaN, NaN) where only a rate is known.
         """
+        if not 0 < level < 1:
+            raise MeasurementError(f"level is {level}: give a probability between 0 and 1, e.g. 0.95")
         if self.samples_s.size > 1:
             low, high = median_interval(self.samples_s, self.block, level)
+            low = max(low, 0.0)
         elif self.samples_s.size and not self.relative_uncertainty:
             low, high = 0.0, math.inf
         else:

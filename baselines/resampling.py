@@ -3,6 +3,7 @@
 import numpy as np
 
 RESAMPLES = 4000
+FEW_BLOCKS = 5
 CUTS = 10
 """Blocks that one run of successive samples is cut into."""
 
@@ -19,19 +20,24 @@ def median_interval(samples, block, level, seed=0):
     """The expanded-percentile bootstrap interval of the median: blocks are resampled, then samples within them.
 
     samples: float64 (samples,), any unit. block: int64 (samples,). level: the coverage aimed at, e.g. 0.95.
-    Returns (low, high) floats that hold the median of the samples.
+    Needs two samples or more. Returns (low, high) floats that hold the median of the samples.
     Successive steps are correlated, so it is the number of blocks that counts; a single block is cut into ten. For few
     blocks the percentiles are moved outwards by sqrt(n/(n-1)) and Student's t, as in Hesterberg, "What Teachers Should
-    Know About the Bootstrap", The American Statistician 69(4), 2015 ("expanded percentile interval").
+    Know About the Bootstrap", The American Statistician 69(4), 2015 ("expanded percentile interval"). No resample lies
+    outside the samples, so below 5 blocks Student's interval of the blocks' medians is taken in too.
     """
     if np.ptp(block) == 0:
         block = cut(len(samples))
     order = np.argsort(block, kind="stable")
     _, starts, sizes = np.unique(np.asarray(block)[order], return_index=True, return_counts=True)
     medians = _resampled_medians(np.asarray(samples)[order], starts, sizes, np.random.default_rng(seed))
-    low, high = np.quantile(medians, _tails(level, len(sizes)))
-    middle = float(np.median(samples))
-    return min(float(low), middle), max(float(high), middle)
+    tail, student = _tail_and_student(level, len(sizes))
+    low, high = np.quantile(medians, (tail, 1 - tail))
+    middle, reach = float(np.median(samples)), 0.0
+    if len(sizes) < FEW_BLOCKS:
+        of_blocks = [np.median(samples[order][start : start + size]) for start, size in zip(starts, sizes, strict=True)]
+        reach = student * float(np.std(of_blocks, ddof=1)) / np.sqrt(len(sizes))
+    return min(float(low), middle - reach), max(float(high), middle + reach)
 
 
 def _resampled_medians(samples, starts, sizes, rng):
@@ -51,11 +57,9 @@ def _resampled_medians(samples, starts, sizes, rng):
     return np.concatenate(medians)
 
 
-def _tails(level, blocks):
-    """The two probabilities at which the expanded-percentile interval is read."""
+def _tail_and_student(level, blocks):
+    """The probability below which the expanded percentile lies, and Student's t of the level, for 2 blocks or more."""
     from scipy.special import ndtr, stdtrit
 
-    if blocks < 2:
-        return 0.0, 1.0
-    tail = ndtr(np.sqrt(blocks / (blocks - 1)) * stdtrit(blocks - 1, (1 - level) / 2))
-    return tail, 1 - tail
+    student = -stdtrit(blocks - 1, (1 - level) / 2)
+    return float(ndtr(-student * np.sqrt(blocks / (blocks - 1)))), float(student)

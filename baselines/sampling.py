@@ -83,8 +83,8 @@ def take(timers, warms, plan):
     """The samples of several steps, block by block in turn.
 
     timers: as `timed` in `warm_up`, one per step. warms: what `warm_up` returned for each.
-    Returns one (samples_s, block, steps) per step: float64 (samples,), seconds per step; int64 (samples,); and the fewest
-    steps that make a sample.
+    Returns one (samples_s, block, steps) per step: float64 (samples,), seconds per step; int64 (samples,); and the
+    fewest steps that make a sample.
     """
     wanted = [schedule(plan, warm) for warm in warms]
     taken = [[] for _ in timers]
