@@ -8,8 +8,8 @@ from importlib import import_module
 _PUBLIC = {
     "Trace": "accel_model.trace",
     "Design": "accel_model.design",
-    "Report": "accel_model.replay",
-    "replay": "accel_model.replay",
+    "Report": "accel_model.report",
+    "replay": "accel_model.engine",
 }
 __all__ = list(_PUBLIC)
 

@@ -2,6 +2,9 @@
 
 import array_api_compat
 import array_api_compat.numpy as numpy_namespace
+import numpy as np
+
+device = array_api_compat.device
 
 
 def namespace(*values):
@@ -37,3 +40,14 @@ def largest(values):
 def ceil_div(a, b):
     """Quotient of whole numbers above 0, rounded up."""
     return -(-a // b)
+
+
+def real(values):
+    """`values` as float64."""
+    xp = namespace(values)
+    return xp.astype(xp.asarray(values), xp.float64)
+
+
+def to_numpy(values):
+    """`values` as a numpy array on the host."""
+    return values.get() if hasattr(values, "get") else np.asarray(values)

@@ -1,0 +1,188 @@
+"""Design: a table of accelerators, one row each, with the physical quantities that replay needs."""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from accel_model import energy
+from accel_model.dataflow import Convention, Dataflow, Overlap
+from accel_model.errors import DesignError
+from accel_model.settings import Setting, check_values, setting
+
+LARGEST_GRID = 50_000_000  # designs
+INF = float("inf")
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A table of accelerators; every field is an array (designs,), `mac_rate` and `mac_j` are (designs, precisions).
+
+    The columns of those two are PRECISIONS in order. Units are SI; the defaults are what `grid` takes for a field that
+    is not named. Energies that are not given follow from `node_nm`, `buffer_bytes` and `dram` (accel_model/energy.py).
+    """
+
+    name: np.ndarray  # str
+    rows: np.ndarray = setting("count", 32, "PEs")
+    cols: np.ndarray = setting("count", 32, "PEs")
+    cores: np.ndarray = setting("count", 1, "arrays of rows x cols that share an op")
+    clock_hz: np.ndarray = setting("positive", 2.5e9, "Hz")
+    mac_rate: np.ndarray = setting("per_precision", 1.0, "MACs per PE and cycle, by precision")
+    dataflow: np.ndarray = setting("choice", Dataflow.OS, "what stays in the array", Dataflow)
+    overlap: np.ndarray = setting("choice", Overlap.PIPELINED, "what a fold waits for", Overlap)
+    trim: np.ndarray = setting("flag", True, "edge folds wait only for the rows and columns they use")
+    convention: np.ndarray = setting("choice", Convention.RTL, "which cycles are counted", Convention)
+    accumulator_bytes: np.ndarray = setting("count", 4, "bytes of one partial sum")
+    buffer_bytes: np.ndarray = setting("count", 4 * 2**20, "bytes of on-chip memory for tensors and tiles")
+    buffer_bytes_per_s: np.ndarray = setting("unbounded", INF, "bytes/s between that memory and the arrays")
+    residency: np.ndarray = setting("flag", True, "tensors may stay on chip from op to op")
+    fusion: np.ndarray = setting("flag", False, "vector work joins the op that produces its operand")
+    dram_capacity_bytes: np.ndarray = setting("unbounded", INF, "bytes")
+    dram_bytes_per_s: np.ndarray = setting("positive", 256e9, "bytes/s at the pins")
+    dram_efficiency: np.ndarray = setting("fraction", 1.0, "reached share of dram_bytes_per_s, sequential reads")
+    dram_write_cost: np.ndarray = setting("at_least_one", 1.0, "time of a byte written over that of a byte read")
+    vector_lanes: np.ndarray = setting("count", 1024, "elementary operations per cycle outside the arrays")
+    launch_s: np.ndarray = setting("nonnegative", 0.0, "seconds per launched op")
+    host_bytes_per_s: np.ndarray = setting("unbounded", INF, "bytes/s of the link that brings the batch")
+    node_nm: np.ndarray = setting("positive", 7.0, "process node in nm, for energies that are not given")
+    mac_j: np.ndarray = setting("per_precision", None, "J per MAC, by precision")
+    register_j_per_byte: np.ndarray = setting("nonnegative", None, "J per byte of PE register access")
+    buffer_j_per_byte: np.ndarray = setting("nonnegative", None, "J per byte of on-chip memory access")
+    dram_j_per_byte: np.ndarray = setting("nonnegative", None, "J per byte of DRAM access")
+    static_w: np.ndarray = setting("nonnegative", 0.0, "W that flow whether or not work is done")
+    watts_limit: np.ndarray = setting("unbounded", INF, "W above which a design is flagged")
+
+    def __post_init__(self):
+        check_values(self)
+
+    def __len__(self):
+        return self.rows.shape[0]
+
+    def __repr__(self):
+        names = sorted({str(name) for name in self.name[:1000]})
+        return f"Design({len(self)} designs: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+
+    def __getitem__(self, rows):
+        """The designs at `rows`: a number, a slice, or whole numbers or booleans (n,)."""
+        picked = np.atleast_1d(np.arange(len(self))[rows])
+        return self._map(lambda values: values[picked[0] : picked[-1] + 1] if _is_run(picked) else values[picked])
+
+    def _map(self, function):
+        return replace(self, **{f.name: function(getattr(self, f.name)) for f in fields(self)})
+
+    @property
+    def pes(self):
+        """int64 (designs,), MAC units."""
+        return self.rows * self.cols * self.cores
+
+    @property
+    def macs_per_s(self):
+        """float64 (designs, precisions), peak rate at each of PRECISIONS."""
+        return (self.pes * self.clock_hz)[:, None] * self.mac_rate
+
+    def to(self, asarray):
+        """The same designs in arrays made by `asarray` (torch.asarray, cupy.asarray); replay then runs on those."""
+        moved = {f.name: asarray(getattr(self, f.name)) for f in fields(self) if f.name != "name"}
+        return replace(self, **moved)
+
+    def to_rows(self):
+        """The table as a list of plain mappings, one per design, for printing and logging."""
+        return [{f.name: Setting.plain(f, getattr(self, f.name)[i]) for f in fields(self)} for i in range(len(self))]
+
+    @classmethod
+    def stack(cls, designs):
+        """One table of all rows of `designs`, in order."""
+        designs = list(designs)
+        if not designs:
+            raise DesignError("there are no designs to stack: give at least one")
+        return cls(**{f.name: np.concatenate([getattr(d, f.name) for d in designs]) for f in fields(cls)})
+
+    @classmethod
+    def grid(cls, name="grid", array=None, **values):
+        """All combinations of the given values; a field that is not named has its default.
+
+        array: [(rows, cols, cores), ...], paired sizes in place of rows, cols and cores. values: a list or one value
+        for each field of this class. Returns a Design, the last field varying fastest. Raises DesignError.
+        """
+        return from_choices(values | ({} if array is None else {"array": array}), name, f"Design.grid {name!r}")
+
+    @classmethod
+    def load(cls, name_or_path):
+        """The nominal design of conf/accelerator/NAME.yaml, or of the file at a path; raises DesignError."""
+        from accel_model.design_file import read
+
+        mapping, name, where = read(name_or_path)
+        return cls.from_mapping(mapping, name, where)
+
+    @classmethod
+    def from_mapping(cls, mapping, name, where=None):
+        """The nominal design that `mapping` holds, in the form of conf/accelerator/*.yaml; raises DesignError."""
+        from accel_model.design_file import nominal
+
+        where = where or f"accelerator {name}"
+        return from_choices(nominal(mapping, where), name, where)
+
+    @classmethod
+    def completions(cls, name_or_mapping, name=None):
+        """Every combination of the values that conf/accelerator/NAME.yaml, or such a mapping, leaves open."""
+        from accel_model.design_file import completions, read
+
+        if isinstance(name_or_mapping, str):
+            mapping, name, where = read(name_or_mapping)
+        else:
+            mapping, name = name_or_mapping, name or "design"
+            where = f"accelerator {name}"
+        return from_choices(completions(mapping, where), name, where)
+
+
+def from_choices(values, name, where):
+    """A Design of all combinations of `values`, a mapping of field (or array) to a list of values, or one value.
+
+    where: what to name in an error. Raises DesignError for an unknown field or a value that it cannot take.
+    """
+    known = {f.name: f for f in fields(Design) if f.name != "name"}
+    if unknown := [key for key in values if key not in known and key != "array"]:
+        raise DesignError(f"{where} has the unknown key {unknown[0]!r}: use one of array, {', '.join(known)}")
+    if clash := {"rows", "cols", "cores"} & set(values) if "array" in values else ():
+        raise DesignError(f"{where} gives both array and {sorted(clash)[0]}: give one of them")
+    lists = {}
+    for key, given in values.items():
+        lists[key] = arrays_of(given, where) if key == "array" else Setting.parse(known[key], given, where)
+        if not len(lists[key]):
+            raise DesignError(f"{where} gives no value for {key}: give at least one")
+    count = int(np.prod([len(v) for v in lists.values()], dtype=np.float64))
+    if count > LARGEST_GRID:
+        raise DesignError(f"{where} has {count} combinations: give at most {LARGEST_GRID} at a time")
+    table, repeat = {}, count
+    for key, choices in lists.items():
+        repeat //= len(choices)
+        table[key] = choices[np.arange(count) // repeat % len(choices)]
+    if "array" in table:
+        table |= dict(zip(("rows", "cols", "cores"), table.pop("array").T.copy(), strict=True))
+    for key, f in known.items():
+        if key not in table and f.metadata["default"] is not None:
+            default = Setting.parse(f, f.metadata["default"], where)
+            table[key] = np.repeat(default, count, axis=0)
+    derived = energy.defaults(table)
+    table |= {key: value for key, value in derived.items() if key not in table}
+    try:
+        return Design(name=np.full(count, name), **table)
+    except DesignError as error:
+        raise DesignError(f"{where}: {error}") from None
+
+
+def arrays_of(given, where):
+    """int64 (n, 3): rows, cols and cores of each array in `given`; raises DesignError."""
+    try:
+        sizes = np.array([list(sizes) for sizes in given])
+        if sizes.shape[1:] != (3,) or sizes.dtype.kind not in "iu":
+            raise ValueError
+    except (TypeError, ValueError):
+        raise DesignError(
+            f"{where} gives array as {given!r}: give lists of three whole numbers, rows, cols and cores, "
+            "such as [[32, 32, 1], [16, 16, 4]]"
+        ) from None
+    return sizes.astype(np.int64)
+
+
+def _is_run(picked):
+    return len(picked) > 0 and (np.diff(picked) == 1).all()

@@ -1,0 +1,108 @@
+"""The design file, conf/accelerator/NAME.yaml: one accelerator, each value a number or a sourced range.
+
+A value is a number, a text, or a mapping: `value` (the nominal one), `values` (all that nobody excludes) or `low` and
+`high` (for a quantity in which time is monotonic, whose two ends bound it), and `source`. `macs` states the MAC units
+of the whole design, which every array must have. `name`, `description` and `source` are for people.
+The one place that imports yaml.
+"""
+
+from pathlib import Path
+
+import yaml
+
+from accel_model.errors import DesignError
+
+FOLDER = Path(__file__).resolve().parent.parent / "conf" / "accelerator"
+LARGEST_BYTES = 2**20
+FOR_PEOPLE = ("name", "description", "source")
+SPAN_KEYS = {"value", "values", "low", "high", "source"}
+
+
+def read(name_or_path):
+    """(mapping, name, where) of a design file, found by its name in conf/accelerator or by its path.
+
+    Raises DesignError where it is missing, too large or not a mapping.
+    """
+    text = str(name_or_path)
+    path = Path(text) if "/" in text or text.endswith((".yaml", ".yml")) else FOLDER / f"{text}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
+        raise DesignError(f"there is no design {text!r} at {path}: use one of {known}, or the path of a YAML file")
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise DesignError(f"{path} has {path.stat().st_size} bytes: a design file has at most {LARGEST_BYTES}")
+        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DesignError(f"cannot read {path}: {error}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise DesignError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    return mapping, path.stem, str(path)
+
+
+def nominal(mapping, where):
+    """{field: [value]} of the nominal design in `mapping`; raises DesignError."""
+    return _checked(mapping, where, lambda key, span: [_nominal(key, span, where)])
+
+
+def completions(mapping, where):
+    """{field: [values]} of everything that `mapping` leaves open; raises DesignError."""
+    return _checked(mapping, where, lambda key, span: _all(key, span, where))
+
+
+def _checked(mapping, where, values_of):
+    if not isinstance(mapping, dict) or not all(isinstance(key, str) for key in mapping):
+        raise DesignError(f"{where} is not a mapping of keys to values: write lines such as `rows: 32`")
+    mapping = {key: value for key, value in mapping.items() if key not in FOR_PEOPLE}
+    macs = mapping.pop("macs", None)
+    values = {key: _as_span(key, value, where) for key, value in mapping.items()}
+    values = {key: values_of(key, span) for key, span in values.items()}
+    if macs is not None:
+        _check_macs(macs["value"] if isinstance(macs, dict) and "value" in macs else macs, values, where)
+    return values
+
+
+def _as_span(key, value, where):
+    """`value` as a mapping with SPAN_KEYS; a table by precision is a value."""
+    if isinstance(value, dict) and set(value) & (SPAN_KEYS - {"source"}):
+        if unknown := set(value) - SPAN_KEYS:
+            raise DesignError(f"{where} gives {key} the unknown part {sorted(unknown)[0]!r}: use {sorted(SPAN_KEYS)}")
+        return value
+    return {"value": value}
+
+
+def _nominal(key, span, where):
+    if "value" not in span:
+        raise DesignError(f"{where} gives {key} no nominal value: add `value`")
+    return span["value"]
+
+
+def _all(key, span, where):
+    if "values" in span:
+        if not isinstance(span["values"], list) or not span["values"]:
+            raise DesignError(f"{where} gives {key}.values as {span['values']!r}: give a list")
+        return span["values"]
+    if ("low" in span) != ("high" in span):
+        raise DesignError(f"{where} gives {key} only one of low and high: give both")
+    if "low" in span:
+        return [span["low"], span["high"]]
+    return [_nominal(key, span, where)]
+
+
+def _check_macs(macs, values, where):
+    if isinstance(macs, bool) or not isinstance(macs, int) or macs <= 0:
+        raise DesignError(f"{where} gives macs as {macs!r}: give a whole number above 0")
+    if "array" in values:
+        arrays = values["array"]
+    else:
+        sides = [values.get(key, [default]) for key, default in (("rows", 32), ("cols", 32), ("cores", 1))]
+        arrays = [(r, c, n) for r in sides[0] for c in sides[1] for n in sides[2]]
+    for array in arrays:
+        try:
+            rows, cols, cores = (int(side) for side in array)
+        except (TypeError, ValueError):
+            continue  # what is wrong with it is said where the field is parsed
+        if rows * cols * cores != macs:
+            raise DesignError(
+                f"{where} states macs {macs} and an array of {rows} x {cols} x {cores} = {rows * cols * cores} PEs: "
+                "make rows * cols * cores equal macs, or drop macs"
+            )

@@ -1,0 +1,66 @@
+"""Report: what the model says of a trace on designs."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from accel_model.types import Phase
+
+
+class Bound(IntEnum):
+    """Which term of an op's time is the largest."""
+
+    COMPUTE = 0
+    BUFFER = 1
+    DRAM = 2
+    VECTOR = 3
+    LAUNCH = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Time, traffic and energy of one training step; numpy arrays whatever the design's arrays are.
+
+    Per op, (designs, ops), None where replay kept sums only; the ops of a fused group stand at its first op, zeros at
+    the others. Per design, (designs,). step_s is the sum of op_s and host_s.
+    """
+
+    step_s: np.ndarray
+    host_s: np.ndarray  # the batch's way from the host, part of step_s
+    floor_s: np.ndarray  # no schedule is faster: MACs at peak rate, or unavoidable bytes at pin bandwidth
+    utilisation: np.ndarray  # MACs over those that the PEs could do in step_s, 0 to 1
+    energy_j: np.ndarray
+    dram_total_bytes: np.ndarray
+    fits: np.ndarray  # bool, the step's peak of live tensors fits the DRAM
+    watts: np.ndarray  # average over the step
+    over_watts_limit: np.ndarray  # bool
+    phase_s: np.ndarray  # (designs, phases) in the order of Phase, without host_s
+    bound_s: np.ndarray  # (designs, bounds) time of the ops that each Bound won, without host_s
+    compute_cycles: np.ndarray | None = None  # int64, the untiled closed form
+    tiled_cycles: np.ndarray | None = None  # int64, with the chosen tiles
+    dram_bytes: np.ndarray | None = None
+    buffer_traffic_bytes: np.ndarray | None = None
+    compute_s: np.ndarray | None = None
+    dram_s: np.ndarray | None = None
+    buffer_s: np.ndarray | None = None
+    vector_s: np.ndarray | None = None
+    launch_s: np.ndarray | None = None
+    op_s: np.ndarray | None = None
+    bound: np.ndarray | None = None  # Bound
+    op_energy_j: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.step_s)
+
+    def by_phase(self):
+        """{phase name: float64 (designs,) seconds}."""
+        return {phase.name.lower(): self.phase_s[:, phase] for phase in Phase}
+
+    def by_bound(self):
+        """{name of the winning term: float64 (designs,) seconds}, with the host transfer as "host"."""
+        return {bound.name.lower(): self.bound_s[:, bound] for bound in Bound} | {"host": self.host_s}
+
+    def joules_per_sample(self, batch):
+        """float64 (designs,), energy of the step over its samples."""
+        return self.energy_j / batch
