@@ -14,20 +14,22 @@ def layers(table, title, device):
     from matplotlib.figure import Figure
 
     names, measured, simulated = _folded(table)
-    rows = range(len(names))
-    figure = Figure(figsize=(9, 1.6 + 0.32 * len(names)), layout="constrained")
+    figure = Figure(figsize=(9, 1.8 + 0.26 * len(names)), layout="constrained")
     axes = figure.subplots()
-    if any(measured):
-        axes.barh([r - 0.2 for r in rows], [1e3 * s for s in measured], 0.38, color=BLUE, label=f"measured, {device}")
-    axes.barh([r + 0.2 for r in rows], [1e3 * s for s in simulated], 0.38, color=ORANGE, label="simulated accelerator")
-    axes.set_yticks(list(rows), names, fontsize=9)
+    for row, pair in enumerate(zip(measured, simulated, strict=True)):
+        if min(pair) > 0:
+            axes.plot([1e3 * pair[0], 1e3 * pair[1]], [row, row], color=GREY, linewidth=1)
+    sides = [(measured, "o", BLUE, f"measured, {device}"), (simulated, "D", ORANGE, "simulated accelerator")]
+    for values, marker, color, label in sides:
+        points = [(1e3 * value, row) for row, value in enumerate(values) if value > 0]
+        if points:
+            axes.plot(*zip(*points, strict=True), marker, color=color, markersize=6, label=label)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(names)), names, fontsize=9)
     axes.invert_yaxis()
-    axes.set_xlabel("time per training step (ms)")
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="lower right")
+    axes.set_xlabel("time per training step, forward, backward and update (ms)")
+    _finish(axes, title)
+    figure.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=9)
     return _png(figure)
 
 
@@ -62,12 +64,16 @@ def claim(rows, title, thresholds):
     axes.invert_yaxis()
     axes.set_xlim(100 * least - 4, 100)
     axes.set_xlabel("training time saved by the accelerator (%); left of 0 it is slower")
+    _finish(axes, title)
+    figure.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=9)
+    return _png(figure)
+
+
+def _finish(axes, title):
     axes.set_title(title, loc="left", fontsize=11)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=9)
-    return _png(figure)
 
 
 def _folded(table):

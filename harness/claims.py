@@ -1,5 +1,6 @@
 """Claims and verdicts: supported, refuted or undecided, over a whole set of designs."""
 
+import math
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -40,7 +41,7 @@ def judge(claim_name, claim, comparison, workload):
         metric[0] >= claim.threshold, "supported", np.where(metric[2] < claim.threshold, "refuted", "undecided")
     )
     ratio = float(comparison.floor_ratio.min())
-    ceiling = 1 - ratio if claim.metric is Metric.time_reduction else 1 / ratio - 1
+    ceiling = 1 - ratio if claim.metric is Metric.time_reduction else 1 / ratio - 1 if ratio else math.inf
     return Verdict(
         claim=claim_name,
         outcome=str(outcomes[0]),
@@ -82,19 +83,17 @@ def overall(verdicts):
 
 
 def contradiction(claims):
-    """A sentence for each pair of claims whose thresholds ask for different speed-ups, or "".
-
-    A time reduction r is a speed-up of 1 / (1 - r), a throughput gain g one of 1 + g, for the same batch.
-    """
-    speedups = {
-        name: 1 / (1 - claim.threshold) if claim.metric is Metric.time_reduction else 1 + claim.threshold
-        for name, claim in claims.items()
-        if claim.metric in (Metric.time_reduction, Metric.throughput_gain)
-    }
+    """A sentence where the thresholds of the claims ask for different speed-ups, or ""."""
+    speedups = {name: speedup(claim) for name, claim in claims.items()}
     if len(set(np.round(list(speedups.values()), 9))) < 2:
         return ""
     asked = ", ".join(f"{name} asks for {speedup:.3g}x" for name, speedup in speedups.items())
     return f"The claims contradict each other, since time and throughput of the same step are one number: {asked}."
+
+
+def speedup(claim):
+    """The speed-up that a claim asks for: 1 / (1 - r) for a time reduction r, 1 + g for a throughput gain g."""
+    return 1 / (1 - claim.threshold) if claim.metric is Metric.time_reduction else 1 + claim.threshold
 
 
 def percent(fraction):

@@ -76,12 +76,12 @@ def simulate(report: Report, compute_floor_s, scope):
     what a scope leaves out on the measured side (the optimiser, the host's copy) is left out here too.
     """
     if scope == "forward_backward":
-        phases = report.phase_s()
+        phases = report.by_phase()
         step_s, floor_s = sum(phases[name] for name in FORWARD_BACKWARD), compute_floor_s
     else:
         step_s = report.step_s - (report.host_s if scope == "step" else 0)
         floor_s = np.maximum(compute_floor_s, report.floor_s)
-    seconds = {name: float(values[0]) for name, values in report.bound_s().items()}
+    seconds = {name: float(values[0]) for name, values in report.by_bound().items()}
     whole = sum(seconds.values()) or 1.0
     return Simulation(np.asarray(step_s), np.asarray(floor_s), {name: s / whole for name, s in seconds.items()})
 

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
+from harness.claims import speedup
 from harness.config import fingerprint
 from harness.flow import Result
 from harness.summary import verdict_text
@@ -42,23 +43,24 @@ def layer_title(result: Result, config):
 
 
 def claim_rows(result: Result):
-    """(label, low, middle, high, ceiling) of the time saved against each recorded or published baseline."""
-    rows = []
+    """(label, low, middle, high, ceiling) of the time saved against the fastest row of each device and precision."""
+    fastest = {}
     for one in result.comparisons:
-        if one.baseline.kind != "live":
-            low, middle, high = (float(value) for value in one.reduction[:, 0])
-            label = f"{one.baseline.device} ({one.baseline.year}), b{one.baseline.batch_size}, {one.baseline.precision}"
-            rows.append((label, low, middle, high, 1 - float(one.floor_ratio.min())))
+        key = (one.baseline.device, one.baseline.precision)
+        if one.baseline.kind != "live" and (key not in fastest or one.reduction[1, 0] < fastest[key].reduction[1, 0]):
+            fastest[key] = one
+    rows = []
+    for one in sorted(fastest.values(), key=lambda one: -one.reduction[1, 0]):
+        low, middle, high = (float(value) for value in one.reduction[:, 0])
+        label = f"{one.baseline.device} ({one.baseline.year}), b{one.baseline.batch_size}, {one.baseline.precision}"
+        rows.append((label, low, middle, high, 1 - float(one.floor_ratio.min())))
     return rows
 
 
 def claim_title(config):
     """(title, {label: threshold}) of the picture of claims, every threshold as a reduction of time."""
-    thresholds = {}
-    for name, claim in config.claim.items():
-        is_gain = claim.metric.value == "throughput_gain"
-        thresholds[name] = 1 - 1 / (1 + claim.threshold) if is_gain else claim.threshold
-    return f"{config.workload.name}: time saved against each baseline, nominal completion", thresholds
+    thresholds = {name: 1 - 1 / speedup(claim) for name, claim in config.claim.items()}
+    return f"{config.workload.name}: time saved against the fastest row of each device", thresholds
 
 
 def params(result: Result, config):
@@ -91,7 +93,7 @@ def metrics(result: Result, config):
         "trace/macs_per_step_g": int(result.trace.ops.macs.sum()) / 1e9,
         "trace/peak_memory_gb": int(result.trace.live_bytes().max(initial=0)) / 1e9,
     }
-    for name, values in report.bound_s().items():
+    for name, values in report.by_bound().items():
         found[f"bound/{name}_ms"] = 1e3 * float(values[0])
     if training:
         measured = training.measurement

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from harness.claims import contradiction, overall, percent
+from harness.claims import contradiction, overall, percent, speedup
 from harness.flow import Result
 
 
@@ -89,7 +89,7 @@ def time_table(result: Result, config):
     if training:
         rate.append(f"{training.measurement.samples_per_s:.4g}")
     rows.append(tuple(rate))
-    shares = {name: float(values[0]) for name, values in report.bound_s().items()}
+    shares = {name: float(values[0]) for name, values in report.by_bound().items()}
     whole = sum(shares.values()) or 1.0
     bound = ", ".join(
         f"{name} {value / whole:.0%}" for name, value in sorted(shares.items(), key=lambda x: -x[1]) if value
@@ -145,6 +145,7 @@ def comparison_table(result: Result, config):
 def ceiling_table(result: Result, config):
     """The published rates of the ceiling's workload beside the most that the accelerator can reach."""
     ceiling = result.ceiling
+    speedups = [speedup(claim) for claim in config.claim.values()]
     rows = tuple(
         (
             f"{one.device} ({one.year})",
@@ -153,14 +154,23 @@ def ceiling_table(result: Result, config):
             f"{one.samples_per_s:.4g}",
             percent(1 - one.samples_per_s / ceiling.samples_per_s),
             percent(ceiling.samples_per_s / one.samples_per_s - 1),
+            *("possible" if ceiling.samples_per_s / one.samples_per_s >= need else "impossible" for need in speedups),
         )
         for one in ceiling.published
     )
-    columns = ("baseline", "precision", "batch", "samples/s", "most time saved", "most throughput gained")
+    columns = (
+        "baseline",
+        "precision",
+        "batch",
+        "samples/s",
+        "most time saved",
+        "most throughput gained",
+        *config.claim,
+    )
     title = f"Ceiling on {ceiling.workload}: {ceiling.samples_per_s:.0f} samples/s with every MAC unit busy"
     note = (
-        f"{ceiling.macs_per_sample / 1e9:.4g} GMAC per training sample. The fastest published row of each device; "
-        f"no completion of the accelerator can do better than these figures."
+        f"{ceiling.macs_per_sample / 1e9:.4g} GMAC per training sample. The fastest published row of each device, taken as "
+        f"printed; no completion of the accelerator can do better than this."
     )
     return Table(title, columns, rows, note)
 
@@ -215,9 +225,9 @@ def replay_table(trace, report):
         ("energy", f"{float(report.energy_j[0]):.4g} J a step"),
         ("ops without a formula", str(sum(count for count, _ in trace.uncounted.values()))),
     ]
-    rows += [(f"phase {name}", ms(float(values[0]))) for name, values in report.phase_s().items() if float(values[0])]
+    rows += [(f"phase {name}", ms(float(values[0]))) for name, values in report.by_phase().items() if float(values[0])]
     rows += [
-        (f"bound by {name}", ms(float(values[0]))) for name, values in report.bound_s().items() if float(values[0])
+        (f"bound by {name}", ms(float(values[0]))) for name, values in report.by_bound().items() if float(values[0])
     ]
     return Table("Replay on the nominal completion", ("what", "value"), tuple(rows))
 

@@ -1,0 +1,237 @@
+"""SCALE-Sim's topology files: convolutions or GEMMs in CSV, read into a Trace and written from one.
+
+A convolution row is `name, ifmap height, ifmap width, filter height, filter width, channels, filters, stride` and, where
+given, a stride of the width and a sparsity ratio; a GEMM row is `name, M, N, K` and, where given, a ratio. Files end
+their lines with a comma or not, and have blank lines and spaces; the first line is a header.
+
+As SCALE-Sim v3 does, a convolution has ceil((ifmap - filter) / stride) + 1 output pixels a side (the ifmap includes the
+padding), a row whose name has `DP` in it (depthwise) becomes one layer of one channel per channel, and ratios do not
+count unless its configuration asks for sparsity, which `scalesim_config` refuses.
+Source: SCALE-Sim 3.0.0, scalesim/topology_utils.py.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from accel_model.arrays import ceil_div
+from accel_model.atomic import write_bytes
+from accel_model.errors import TraceError
+from accel_model.trace import LARGEST_EXACT, Trace
+from accel_model.types import Kind, Phase
+
+GEMM = ("M", "N", "K")
+CONV = ("IFMAP Height", "IFMAP Width", "Filter Height", "Filter Width", "Channels", "Num Filter", "Strides")
+COLUMNS = {"gemm": GEMM, "conv": CONV}
+LARGEST_FILE = 64 * 2**20  # bytes
+LARGEST_LAYERS = 1_000_000
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One row: its name and sizes, (M, N, K) or those of CONV and the stride of the width."""
+
+    name: str
+    sizes: tuple
+    where: str  # file and line
+
+
+def load_topology(path, kind=None, dtype="int8"):
+    """The Trace of a SCALE-Sim topology file: one forward op per layer, with tensors of its own.
+
+    kind: "conv", "gemm", or None to tell by the header, or else by the number of columns. dtype: a name of PRECISIONS;
+    SCALE-Sim's word is one byte. Raises TraceError, with file, line and column, for a file that is not such a topology.
+    """
+    if kind not in (None, *COLUMNS):
+        raise TraceError(f"topology kind {kind!r} is unknown: use conv or gemm, or leave it out")
+    header, *rows = _rows(path)
+    kind = kind or _kind(header, rows)
+    _check_header(header, kind)
+    layers = [_layer(row, kind) for row in rows]
+    if not layers:
+        raise TraceError(f"{path} has a header but no layer: give at least one line below it")
+    if kind == "conv":
+        layers = [channel for layer in layers for channel in _channels(layer)]
+    if len(layers) > LARGEST_LAYERS:
+        raise TraceError(f"{path} has {len(layers)} layers: give at most {LARGEST_LAYERS}")
+    sizes = np.array([layer.sizes for layer in layers], dtype=np.int64).T
+    m, n, k = sizes if kind == "gemm" else _as_gemm(sizes)
+    products = m.astype(np.float64) * n * k
+    if products.max() > LARGEST_EXACT:
+        where = layers[int(products.argmax())].where
+        raise TraceError(f"{where}: the layer does {products.max():.3g} MACs: counts are exact up to 2^53, so split it")
+    trace = Trace.from_gemms(m, n, k, dtype=dtype)
+    ops = replace(trace.ops, layer=np.arange(len(layers), dtype=np.int32))
+    meta = {"source": f"SCALE-Sim {kind} topology", "file": Path(path).name}
+    trace = replace(trace, ops=ops, layers=tuple(layer.name for layer in layers), meta=meta)
+    return trace if kind == "gemm" else _with_images(trace, sizes)
+
+
+def save_topology(trace, path):
+    """Write the GEMMs of `trace` as a SCALE-Sim GEMM topology, atomically; vector ops have no row there.
+
+    Each of an op's groups is a row of its own, named by layer, phase, op and group. Returns the number of rows. Raises
+    TraceError where there is no GEMM, there are too many, or the file cannot be written.
+    """
+    ops = trace.ops
+    count = int(ops.groups.sum())
+    if not 0 < count <= LARGEST_LAYERS:
+        raise TraceError(f"the trace has {count} GEMMs, groups counted: give one that has 1 to {LARGEST_LAYERS}")
+    lines = ["Layer, M, N, K,"]
+    for op in np.flatnonzero(ops.groups):
+        layer = "".join(c if c.isalnum() or c in "._-" else "_" for c in trace.layers[ops.layer[op]]) or "model"
+        name = f"{layer}.{Phase(ops.phase[op]).name.lower()}.{op}"
+        sizes = f"{ops.m[op]}, {ops.n[op]}, {ops.k[op]},"
+        if ops.groups[op] == 1:
+            lines.append(f"{name}, {sizes}")
+        else:
+            lines += [f"{name}.{group}, {sizes}" for group in range(ops.groups[op])]
+    try:
+        write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
+    except OSError as error:
+        raise TraceError(f"cannot write the topology to {path}: {error.strerror or error}") from None
+    return count
+
+
+def read_text(path, error_type):
+    """The text of a small file of another tool; raises error_type where it is missing, too large or not text."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise error_type(f"cannot read {path}: {error.strerror or error}") from None
+    if len(data) > LARGEST_FILE:
+        raise error_type(f"{path} is larger than {LARGEST_FILE} bytes: give a smaller file")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise error_type(f"{path}, line {line}: is not text in UTF-8: save it as such") from None
+
+
+@dataclass(frozen=True)
+class _Row:
+    """The cells of one line, without spaces around them and empty ones at the end."""
+
+    cells: tuple
+    path: str
+    line: int
+
+    def fail(self, column, text):
+        """Raise TraceError for the cell in `column`, counted from 0."""
+        raise TraceError(f"{self.path}, line {self.line}, column {column + 1}: {text}")
+
+    def positive(self, column, name):
+        """The whole number above 0 in `column`."""
+        text = self.cells[column] if column < len(self.cells) else ""
+        if not (text.isascii() and text.isdigit() and len(text) <= 16 and int(text) > 0):
+            self.fail(column, f"{name} is {text!r}: give a whole number above 0" if text else f"{name} is missing")
+        return int(text)
+
+
+def _rows(path):
+    rows = []
+    for number, line in enumerate(read_text(path, TraceError).splitlines(), 1):
+        cells = tuple(cell.strip() for cell in line.rstrip(", \t").split(","))
+        if any(cells):
+            rows.append(_Row(cells, str(path), number))
+    if not rows:
+        raise TraceError(f"{path} is empty: give a header and one line per layer")
+    return rows
+
+
+def _kind(header, rows):
+    names = [cell.lower() for cell in header.cells]
+    if {"m", "n", "k"} <= set(names):
+        return "gemm"
+    if any("ifmap" in name or "filter" in name for name in names):
+        return "conv"
+    columns = len((rows or [header])[0].cells)
+    return "gemm" if columns <= 1 + len(GEMM) + 1 else "conv"
+
+
+def _check_header(header, kind):
+    if all(cell.isdigit() for cell in header.cells[1:]) and len(header.cells) > 1:
+        header.fail(1, "the first line is a layer, which SCALE-Sim would skip: put a header line above it")
+    names = [cell.upper() for cell in header.cells[1:4]]
+    if kind == "gemm" and sorted(names) == sorted(GEMM) and names != list(GEMM):
+        header.fail(1, f"the columns are {', '.join(names)}, but SCALE-Sim reads M, N, K: reorder them")
+
+
+def _layer(row, kind):
+    columns = COLUMNS[kind]
+    sizes = [row.positive(1 + i, name) for i, name in enumerate(columns)]
+    extra = 1 + len(columns)
+    if kind == "conv":
+        given = len(row.cells) > extra and ":" not in row.cells[extra]
+        sizes.append(row.positive(extra, "Stride Width") if given else sizes[-1])
+        extra += given
+        for side in (0, 1):
+            if sizes[2 + side] > sizes[side]:
+                row.fail(3 + side, f"{CONV[2 + side]} {sizes[2 + side]} exceeds {CONV[side]} {sizes[side]}")
+    if len(row.cells) > extra:
+        _check_ratio(row, extra)
+        extra += 1
+    if len(row.cells) > extra:
+        row.fail(extra, f"{row.cells[extra]!r} is one value too many: a {kind} row ends with its sparsity ratio")
+    return _Layer(row.cells[0] or f"layer{row.line}", tuple(sizes), f"{row.path}, line {row.line}")
+
+
+def _check_ratio(row, column):
+    parts = row.cells[column].split(":")
+    if len(parts) == 2 and all(part.strip().isdigit() and part.isascii() and len(part) <= 9 for part in parts):
+        kept, block = (int(part) for part in parts)
+        if 0 < kept <= block:
+            return
+    row.fail(column, f"the sparsity ratio is {row.cells[column]!r}: give N:M with 0 < N <= M, such as 2:4")
+
+
+def _channels(layer):
+    """The layer itself, or one layer per channel where its name marks it as depthwise."""
+    if "DP" not in layer.name:
+        return [layer]
+    channels = layer.sizes[4]
+    if channels > LARGEST_LAYERS:
+        raise TraceError(
+            f"{layer.where}, column 6: {channels} channels: a depthwise layer takes up to {LARGEST_LAYERS}"
+        )
+    sizes = (*layer.sizes[:4], 1, *layer.sizes[5:])
+    return [replace(layer, name=f"{layer.name}Channel_{i}", sizes=sizes) for i in range(channels)]
+
+
+def _as_gemm(sizes):
+    """M, N, K of convolutions: int64 (8, layers) of sizes to three int64 (layers,)."""
+    channels, filters = sizes[4], sizes[5]
+    outputs = _outputs(sizes)
+    return outputs[0] * outputs[1], filters, sizes[2] * sizes[3] * channels
+
+
+def _outputs(sizes):
+    """int64 (2, layers), output height and width."""
+    return ceil_div(sizes[0:2] - sizes[2:4], sizes[6:8]) + 1
+
+
+def _with_images(trace, sizes):
+    """`trace` as convolutions that read images, not the matrices made of them."""
+
+    def axes(values):
+        return np.concatenate([np.zeros((1, len(trace)), dtype=np.int64), values])
+
+    ops = replace(
+        trace.ops,
+        kind=np.full(len(trace), Kind.CONV, dtype=np.int8),
+        batch=np.ones(len(trace), dtype=np.int64),
+        in_channels=sizes[4],
+        out_channels=sizes[5],
+        input_size=axes(sizes[0:2]),
+        filter_size=axes(sizes[2:4]),
+        output_size=axes(_outputs(sizes)),
+        stride=axes(sizes[6:8]),
+        dilation=axes(np.ones((2, len(trace)), dtype=np.int64)),
+    )
+    elements = trace.tensors.elements.copy()
+    word = trace.tensors.bytes // elements
+    elements[0::3] = sizes[0] * sizes[1] * sizes[4]  # each op's tensors are A, B, C
+    tensors = replace(trace.tensors, elements=elements, bytes=elements * word)
+    return replace(trace, ops=ops, tensors=tensors, uses=replace(trace.uses, bytes=tensors.bytes.copy()))

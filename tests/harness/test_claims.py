@@ -1,0 +1,154 @@
+"""Verdicts are intervals: laws of comparing and judging, and known truths from arithmetic on published figures."""
+
+import numpy as np
+import pytest
+
+from baselines import Measurement, published
+from harness import compare as comparing
+from harness.claims import contradiction, judge, overall
+from harness.compare import Simulation, compare
+from harness.config import ClaimConfig, CompareConfig, Metric
+
+MACS_PER_S = 1024 * 2.5e9  # of the seed accelerator: 1024 MAC units at 2.5 GHz
+RESNET50_MACS = 12.15e9  # of a training image, to four digits: three times 4.089 GMAC less the first layer's dgrad
+
+
+def claim(metric="time_reduction", threshold=0.5):
+    return ClaimConfig("faster", Metric(metric), threshold, ["imagenet_*"], ["gpu"], "a test")
+
+
+def measurement(step_s=1.0, **changes):
+    values = {
+        "device": "a GPU",
+        "device_kind": "gpu",
+        "kind": "published",
+        "workload": "imagenet_resnet50",
+        "model": "resnet50",
+        "samples_s": np.array([step_s]),
+        "block": np.zeros(1, np.int64),
+        "batch_size": 64,
+        "precision": "fp32",
+        "scope": "step",
+        "clock": "published",
+        "source": "a paper",
+        "confidence": "verified",
+        "relative_uncertainty": 0.05,
+    }
+    return Measurement(**values | changes)
+
+
+def comparison(step_s, simulated_s, floor_s=0.0, settings=None, precision="fp32", **changes):
+    simulated = np.atleast_1d(np.asarray(simulated_s, float))
+    floor = np.broadcast_to(np.asarray(floor_s, float), simulated.shape)
+    simulation = Simulation(simulated, floor, {"compute": 0.7, "dram": 0.3})
+    settings = settings or CompareConfig(model_error=0.1)
+    return compare(measurement(step_s, **changes), simulation, precision, settings)
+
+
+@pytest.mark.parametrize("metric", ["time_reduction", "throughput_gain"])
+def test_an_outcome_is_what_the_ends_of_the_interval_say(metric):
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        threshold = rng.uniform(-0.5, 0.9)
+        one = comparison(rng.uniform(0.1, 10), rng.uniform(0.01, 10, 50))
+        verdict = judge("c", claim(metric, threshold), one, "imagenet_resnet50")
+        values = one.reduction if metric == "time_reduction" else one.gain
+        expected = {"supported": 0, "refuted": 0, "undecided": 0}
+        for low, high in zip(values[0], values[2], strict=True):
+            outcome = "supported" if low >= threshold else "refuted" if high < threshold else "undecided"
+            expected[outcome] += 1
+        assert verdict.counts == expected
+        assert sum(expected.values()) == 50
+
+
+def test_reduction_and_gain_are_one_number_seen_twice():
+    one = comparison(3.0, [0.5, 1.0, 3.0, 7.0])
+    assert np.allclose(1 / (1 - one.reduction), 1 + one.gain)
+    assert np.allclose(one.reduction[1], [1 - 0.5 / 3, 1 - 1 / 3, 0, 1 - 7 / 3])
+
+
+def test_wider_intervals_never_turn_a_doubt_into_a_verdict():
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        step_s, simulated_s, threshold = rng.uniform(0.1, 10), rng.uniform(0.01, 10, 20), rng.uniform(-1, 0.9)
+        narrow = comparison(step_s, simulated_s, settings=CompareConfig(model_error=0.05))
+        wide = comparison(step_s, simulated_s, settings=CompareConfig(model_error=0.3), relative_uncertainty=0.2)
+        before, after = (judge("c", claim(threshold=threshold), one, "imagenet_resnet50") for one in (narrow, wide))
+        assert after.counts["supported"] <= before.counts["supported"]
+        assert after.counts["refuted"] <= before.counts["refuted"]
+
+
+def test_no_simulated_end_lies_below_the_floor():
+    one = comparison(1.0, [0.5, 0.9], floor_s=[0.49, 0.85])
+    assert (one.simulated_s >= one.floor_s).all()
+    assert one.simulated_s[0].tolist() == [0.49, 0.85]  # 10 % less would lie below
+
+
+def test_a_figure_with_loading_in_it_can_refute_but_not_support():
+    slow = comparison(1.0, 0.01, scope="step_and_loading")
+    fast = comparison(1.0, 5.0, scope="step_and_loading")
+    assert judge("c", claim(), slow, "imagenet_resnet50").outcome == "undecided"
+    assert judge("c", claim(), fast, "imagenet_resnet50").outcome == "refuted"
+
+
+@pytest.mark.parametrize(
+    ("changes", "precision", "says"),
+    [
+        ({}, "bf16", "precision"),
+        ({"confidence": "recalled"}, "fp32", "memory"),
+        ({"device_kind": "cpu"}, "fp32", "cpu"),
+    ],
+)
+def test_a_row_that_no_claim_can_rest_on_is_context(changes, precision, says):
+    verdict = judge("c", claim(), comparison(1.0, 0.01, precision=precision, **changes), "imagenet_resnet50")
+    assert not verdict.decides
+    assert says in verdict.scope
+    assert sum(overall([verdict]).values()) == 0
+
+
+def test_a_claim_does_not_speak_of_other_workloads():
+    verdict = judge("c", claim(), comparison(1.0, 0.01), "text_gpt_small")
+    assert "text_gpt_small" in verdict.scope
+
+
+def test_unequal_thresholds_contradict_and_equal_ones_do_not():
+    half, triple, double = claim(), claim("throughput_gain", 2.0), claim("throughput_gain", 1.0)
+    assert "2x" in contradiction({"a": half, "b": triple})
+    assert "3x" in contradiction({"a": half, "b": triple})
+    assert contradiction({"a": half, "b": double}) == ""
+    assert contradiction({"a": half}) == ""
+
+
+def test_precision_classes_are_symmetric():
+    """A precision is of equal quality to itself, and quality does not depend on which side has it."""
+    for name, partners in comparing.PARITY.items():
+        assert name in partners
+        for partner in partners:
+            if partner in comparing.PARITY:
+                assert name in comparing.PARITY[partner]
+
+
+@pytest.mark.parametrize(
+    ("device", "scope", "outcome_at_peak"),
+    [
+        # images/s as published, against 2.56e12 / 12.15e9 = 210.7 images/s of the seed with every MAC unit busy
+        ("Tesla K80 (one GK210 of the dual board, GCE)", "step", "supported"),  # 51.9: 75 % less time at the peak
+        ("Tesla P100 (DGX-1)", "step", "refuted"),  # 219: not even as fast
+        ("GTX 1080", "forward_backward", "undecided"),  # 106.8: 49.3 % less time, and the figure is not exact
+    ],
+)
+def test_resnet50_against_published_gpus_at_full_utilisation(device, scope, outcome_at_peak):
+    rows = published(workload="imagenet_resnet50", precision="fp32", scope=scope)
+    row = next(one for one in rows if one.device == device)
+    peak_s = row.batch_size * RESNET50_MACS / MACS_PER_S
+    simulation = Simulation(np.array([peak_s]), np.array([peak_s]), {"compute": 1.0})
+    one = compare(row, simulation, "fp32", CompareConfig(model_error=0.0))
+    assert judge("c", claim(), one, "imagenet_resnet50").outcome == outcome_at_peak
+
+
+def test_the_gtx_1080_refutes_half_the_time_as_printed():
+    rows = published(workload="imagenet_resnet50", device="GTX 1080", scope="forward_backward")
+    row = next(one for one in rows if one.device == "GTX 1080")
+    peak_s = row.batch_size * RESNET50_MACS / MACS_PER_S
+    assert 1 - peak_s / row.step_s < 0.5
+    assert 1 - peak_s / (row.step_s * 1.015) >= 0.5  # an uncertainty of 1.5 % is enough to leave it open
