@@ -1,8 +1,8 @@
 """SCALE-Sim's topology files: convolutions or GEMMs in CSV, read into a Trace and written from one.
 
-A convolution row is `name, ifmap height, ifmap width, filter height, filter width, channels, filters, stride` and, where
-given, a stride of the width and a sparsity ratio; a GEMM row is `name, M, N, K` and, where given, a ratio. Files end
-their lines with a comma or not, and have blank lines and spaces; the first line is a header.
+A convolution row is `name, ifmap height, ifmap width, filter height, filter width, channels, filters, stride` and,
+where given, the stride of the width and a sparsity ratio; a GEMM row is `name, M, N, K` and, where given, a ratio. Rows
+end with a comma or not, and files have blank lines and spaces; the first line is a header.
 
 As SCALE-Sim v3 does, a convolution has ceil((ifmap - filter) / stride) + 1 output pixels a side (the ifmap includes the
 padding), a row whose name has `DP` in it (depthwise) becomes one layer of one channel per channel, and ratios do not
@@ -48,7 +48,7 @@ def load_topology(path, kind=None, dtype="int8"):
     header, *rows = _rows(path)
     kind = kind or _kind(header, rows)
     _check_header(header, kind)
-    layers = [_layer(row, kind) for row in rows]
+    layers = [_layer(row, kind, header) for row in rows]
     if not layers:
         raise TraceError(f"{path} has a header but no layer: give at least one line below it")
     if kind == "conv":
@@ -152,21 +152,21 @@ def _kind(header, rows):
 
 
 def _check_header(header, kind):
-    if all(cell.isdigit() for cell in header.cells[1:]) and len(header.cells) > 1:
+    if len(header.cells) > 1 and all(cell.isdigit() for cell in header.cells[1:4]):
         header.fail(1, "the first line is a layer, which SCALE-Sim would skip: put a header line above it")
     names = [cell.upper() for cell in header.cells[1:4]]
     if kind == "gemm" and sorted(names) == sorted(GEMM) and names != list(GEMM):
         header.fail(1, f"the columns are {', '.join(names)}, but SCALE-Sim reads M, N, K: reorder them")
 
 
-def _layer(row, kind):
+def _layer(row, kind, header):
     columns = COLUMNS[kind]
     sizes = [row.positive(1 + i, name) for i, name in enumerate(columns)]
     extra = 1 + len(columns)
     if kind == "conv":
-        given = len(row.cells) > extra and ":" not in row.cells[extra]
-        sizes.append(row.positive(extra, "Stride Width") if given else sizes[-1])
-        extra += given
+        two_strides = _has_stride_width(row, header, extra)
+        sizes.append(row.positive(extra, "Stride Width") if two_strides else sizes[-1])
+        extra += two_strides
         for side in (0, 1):
             if sizes[2 + side] > sizes[side]:
                 row.fail(3 + side, f"{CONV[2 + side]} {sizes[2 + side]} exceeds {CONV[side]} {sizes[side]}")
@@ -176,6 +176,14 @@ def _layer(row, kind):
     if len(row.cells) > extra:
         row.fail(extra, f"{row.cells[extra]!r} is one value too many: a {kind} row ends with its sparsity ratio")
     return _Layer(row.cells[0] or f"layer{row.line}", tuple(sizes), f"{row.path}, line {row.line}")
+
+
+def _has_stride_width(row, header, column):
+    """True where `column` holds the stride of the width: by its header, or else because it is no ratio."""
+    if len(row.cells) <= column:
+        return False
+    name = header.cells[column].lower() if len(header.cells) > column else ""
+    return "stride" in name or (not name and ":" not in row.cells[column])
 
 
 def _check_ratio(row, column):
