@@ -14,14 +14,14 @@ from harness.capture.storages import Origin
 class Made:
     """What the op that made an autograd node was: its layer, whether it took weights and data, whether it is attention.
 
-    `growing`: the ops of a custom autograd function, which share its node, still add to it.
+    `growing`: more ops of the same node may come.
     """
 
     layer: int
     weight: bool
     data: bool
     attention: bool
-    growing: bool
+    growing: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Attribution:
         """The Place of the op that runs now."""
         node = torch_private.backward_node() if self._engine else None
         if node is None:
-            if self.updating:
+            if self.updating and not torch.is_grad_enabled():
                 return Place(self._top(), Phase.UPDATE)
             return Place(self._top(), Phase.FORWARD if self._stack else None)
         create_graph, depth = self._engine[-1]
@@ -92,19 +92,21 @@ class Attribution:
             return Place(self.layer_of_parameter(node.variable), Phase.WGRAD, True, None, True)
         return Place(made.layer if made else 0, None, True, made)
 
-    def note(self, layer, origins):
-        """Remember for the backward pass what the op that just ran was; the first op of a node's number counts."""
+    def note(self, layer, origins, works):
+        """Remember for the backward pass what the op that just ran was; works: it did more than make a view.
+
+        The first op that works counts for a node. A custom autograd function's node counts all of its ops: they run
+        with gradients off.
+        """
         number = torch_private.sequence_number()
         made = self._made.get(number)
-        grad = torch.is_grad_enabled()
+        weight, data = Origin.WEIGHT in origins, Origin.DATA in origins
         if made is None:
-            weight, data = Origin.WEIGHT in origins, Origin.DATA in origins
-            self._made[number] = Made(layer, weight, data, bool(self.attention), not grad)
-        elif made.growing and not grad:
-            made.weight |= Origin.WEIGHT in origins
-            made.data |= Origin.DATA in origins
+            made = self._made[number] = Made(layer, weight, data, bool(self.attention))
         elif made.growing:
-            made.growing = False
+            made.weight |= weight
+            made.data |= data
+        made.growing &= not (works and torch.is_grad_enabled())
 
     def _top(self):
         return self._stack[-1] if self._stack else 0

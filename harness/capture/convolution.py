@@ -80,9 +80,29 @@ def conv_tbc(call):
     return [product(1, batch * time, outputs, inputs * taps, x, weight, out, (call["bias"],), Kind.CONV, geometry=g)]
 
 
+def conv_tbc_backward(call):
+    """`self` is the output's gradient; all three gradients are made."""
+    grad, x, weight = call["self"], call["input"], call["weight"]
+    taps, inputs, outputs = weight.shape
+    time, batch, _ = grad.shape
+    g = Geometry(batch, inputs, outputs, (x.shape[0],), (taps,), (time,), (1,), (int(call["pad"]),), (1,), False)
+    _, dgrad, wgrad = gemms(g, 1)
+    d_input, d_weight, d_bias = call.outputs
+    return [
+        product(*dgrad, grad, weight, d_input, (), Kind.CONV, geometry=g, gradient_of=x),
+        product(*wgrad, x, grad, d_weight, (), Kind.CONV, geometry=g, gradient_of=weight),
+        bias_gradient(grad, d_bias, weight),
+    ]
+
+
 def _per_axis(value, axes):
     value = tuple(int(v) for v in value)
     return value * axes if len(value) == 1 else value
 
 
-FORMULAS = {"convolution": convolution, "convolution_backward": convolution_backward, "conv_tbc": conv_tbc}
+FORMULAS = {
+    "convolution": convolution,
+    "convolution_backward": convolution_backward,
+    "conv_tbc": conv_tbc,
+    "conv_tbc_backward": conv_tbc_backward,
+}

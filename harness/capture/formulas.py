@@ -4,9 +4,11 @@ A formula takes a `parts.Call` and returns the rows, as a list of `parts.Part`. 
 convolution.py, attention.py and recurrent.py; vector work is in norm.py and vector.py.
 """
 
-from harness.capture import convolution, matmul, norm, vector
+from harness.capture import attention, convolution, matmul, norm, recurrent, vector
 
-FORMULAS = vector.FORMULAS | norm.FORMULAS | matmul.FORMULAS | convolution.FORMULAS
+FORMULAS = (
+    vector.FORMULAS | norm.FORMULAS | matmul.FORMULAS | convolution.FORMULAS | attention.FORMULAS | recurrent.FORMULAS
+)
 
 
 def formula_of(info):

@@ -117,6 +117,15 @@ def _pair(size, left, right, summed):
     return tuple(area(size[axis] for axis in axes) for axes in parts)
 
 
+def grouped_mm(call):
+    """Products of ragged groups that share one of the three sizes; only the sum of the ragged one counts."""
+    a, b = call["self"], call["mat2"]
+    groups = a.shape[0] if a.dim() == b.dim() == 3 else 1
+    extra = [call[name] for name in ("offs", "bias") if call[name] is not None]
+    m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
+    return [product(groups, m, n, k, a, b, call.fresh[0], extra)]
+
+
 def scaled_mm(call):
     (m, k), n = call["self"].shape, call["mat2"].shape[1]
     scales = [call.arguments.get(name) for name in ("scale_a", "scale_b", "bias")]
@@ -144,5 +153,6 @@ FORMULAS = {
     "mkldnn_linear": linear,
     "linear_backward": linear_backward,
     "_trilinear": trilinear,
+    "_grouped_mm": grouped_mm,
     "_scaled_mm": scaled_mm,
 }

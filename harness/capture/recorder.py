@@ -1,7 +1,6 @@
 """The dispatch mode that sees every op of a step and writes the rows of its trace."""
 
 import torch
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from accel_model.types import Kind, Operand, Phase, Role
@@ -48,10 +47,9 @@ class Recorder(TorchDispatchMode):
         if any(kind not in PLAIN for kind in types):
             return NotImplemented  # a tensor subclass: its own dispatch comes back here with plain tensors
         kwargs = kwargs or {}
-        with torch._C.DisableTorchFunction():
-            outputs = op(*args, **kwargs)
-            if op.namespace not in ("prim", "profiler"):
-                self._see(op, args, kwargs, outputs)
+        outputs = op(*args, **kwargs)
+        if op.namespace not in ("prim", "profiler"):
+            self._see(op, args, kwargs, outputs)
         return outputs
 
     def _see(self, op, args, kwargs, outputs):
@@ -66,7 +64,6 @@ class Recorder(TorchDispatchMode):
                 entry.role, entry.origin = Role.PARAMETER, Origin.WEIGHT
         origins = {entry.origin for entry in stored}
         place = self.attribution.place()
-        self.attribution.note(place.layer, origins)
         listed = outputs if isinstance(outputs, tuple | list) else (outputs,)
         listed = [o for out in listed for o in (out if isinstance(out, tuple | list) else (out,))]
         before = {id(entry) for entry in stored}
@@ -76,7 +73,9 @@ class Recorder(TorchDispatchMode):
             entry = self.storages.of(tensor, origin=Origin.CONSTANT, existed=False)
             if entry is not None and id(entry) not in before:
                 fresh.append(tensor)
-        if (changed or fresh) and info.base not in NOTHING and not info.renames:
+        works = bool(changed or fresh) and info.base not in NOTHING and not info.renames
+        self.attribution.note(place.layer, origins, works)
+        if works:
             call = Call(info, arguments, inputs, changed, [o if _is_tensor(o) else None for o in listed], fresh)
             self._record(call, place, stored, max(origins, default=Origin.CONSTANT))
 
@@ -126,12 +125,11 @@ class Recorder(TorchDispatchMode):
     def _phase_outside(self, call, stored):
         """Outside modules and backward: losses are forward work, what touches gradients or state is the update."""
         changed = [self.storages.of(t) or EMPTY for t in call.changed]
-        weights = any(entry.origin is Origin.WEIGHT for entry in stored)
-        gradients = any(entry.gradient for entry in stored)
+        pairs = zip(stored, call.inputs, strict=True)
+        gradients = any(entry.gradient and not tensor.requires_grad for entry, tensor in pairs)
         if any(entry.gradient or entry.role is Role.PARAMETER or _was_before(entry) for entry in changed):
             return Phase.UPDATE
-        updating = gradients or any(entry.written_in is Phase.UPDATE for entry in stored)
-        if (gradients and weights) or (updating and not torch.is_grad_enabled()):
+        if gradients or any(entry.written_in is Phase.UPDATE and entry.role is None for entry in stored):
             return Phase.UPDATE
         if torch.is_grad_enabled() and not _moves_between_devices(call):
             return Phase.FORWARD
@@ -195,34 +193,6 @@ class Recorder(TorchDispatchMode):
                     yield value
             elif isinstance(value, list | tuple):
                 yield from self._tensors(value)
-
-
-class AttentionMode(TorchFunctionMode):
-    """Tells an Attribution when scaled-dot-product attention runs, whatever it becomes.
-
-    fused: leave its dropout out, for which the CPU has no fused form.
-    """
-
-    def __init__(self, attribution, fused):
-        super().__init__()
-        self._attribution, self._fused = attribution, fused
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if function is not torch.nn.functional.scaled_dot_product_attention:
-            return function(*args, **kwargs)
-        if self._fused:
-            args, kwargs = _without_dropout(args, kwargs)
-        self._attribution.attention += 1
-        try:
-            return function(*args, **kwargs)
-        finally:
-            self._attribution.attention -= 1
-
-
-def _without_dropout(args, kwargs):
-    """Arguments of scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, ...) with no dropout."""
-    return (*args[:4], 0.0, *args[5:]) if len(args) > 4 else args, {n: v for n, v in kwargs.items() if n != "dropout_p"}
 
 
 class _Empty:

@@ -8,11 +8,12 @@ import torch
 from accel_model.types import Phase, Role
 from harness.capture import torch_private
 from harness.capture.assemble import give_roles, to_trace
+from harness.capture.attention_calls import attention_calls
 from harness.capture.attribution import Attribution
 from harness.capture.building import initialisation_does_nothing
 from harness.capture.failures import is_own_bug, refuse_uncounted, refused, trains_nothing
 from harness.capture.optimizers import Updates, describe
-from harness.capture.recorder import AttentionMode, Recorder
+from harness.capture.recorder import Recorder
 from harness.capture.storages import Origin, Storages
 from harness.errors import CaptureError
 
@@ -47,7 +48,7 @@ def capture_built(build, *, warmup=1, meta=None, strict=False):
     """The Trace of the step that `build()` returns, on fake tensors; see harness.capture.capture_model."""
     if not callable(build):
         raise CaptureError(f"build is a {type(build).__name__}: give a callable that returns the step")
-    with torch_private.fake_mode():
+    with torch_private.fake_mode(), torch_private.modules_convert_fake_tensors():
         with initialisation_does_nothing():
             step = _run(build, _name(build))
         if not callable(step):
@@ -67,7 +68,7 @@ class Session:
         devices = {p.device.type for p in model.parameters()} if model is not None else {"cpu"}
         self.recorder = Recorder(self.storages, self.attribution, self.rows, on_host_only=devices <= {"cpu"})
         self.updates = Updates(self.recorder, self.note_optimizer)
-        self.attention = AttentionMode(self.attribution, fused_attention)
+        self.fused_attention = fused_attention
         if model is not None:
             self._adopt(model)
 
@@ -92,7 +93,8 @@ class Session:
     def watching(self):
         """The context in which everything that torch does is recorded."""
         stack = ExitStack()
-        for context in (self.attribution.watching(), self.updates.watching(), self.attention, self.recorder):
+        attention = attention_calls(self.attribution, self.fused_attention)
+        for context in (self.attribution.watching(), self.updates.watching(), attention, self.recorder):
             stack.enter_context(context)
         return stack
 
@@ -160,6 +162,7 @@ class Session:
     def _note(self, value, role, origin):
         if not isinstance(value, torch.Tensor) or value.layout is not torch.strided:
             return None
+        value = torch_private.unwrapped(value)
         entry = self.storages.of(value, role, origin)
         if entry and role is not None and entry.role is None:
             entry.role, entry.origin = role, origin

@@ -81,7 +81,7 @@ class Storages:
         found = self._live.get(key)
         if found is not None:
             return found
-        size = storage.nbytes()
+        size = storage.nbytes() if existed else min(storage.nbytes(), _extent(tensor))
         if not size:
             return None
         entry = Stored()
@@ -109,6 +109,14 @@ class Storages:
         for entry in self.entries:
             entry.reference = None
         self._live.clear()
+
+
+def _extent(tensor):
+    """Bytes of a storage up to the last element that a tensor shows: some losses return the start of a large buffer."""
+    if not tensor.numel():
+        return 0
+    last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return (tensor.storage_offset() + last + 1) * tensor.element_size()
 
 
 def touched_bytes(tensor, elements=None):

@@ -116,3 +116,33 @@ def foreach_takes_fake_tensors():
     finally:
         for kind in added:
             _foreach_utils._foreach_supported_types.remove(kind)
+
+
+@contextmanager
+def modules_convert_fake_tensors():
+    """While this context is open, Module.to and its like work on fake parameters.
+
+    Module._apply swaps them with torch.utils.swap_tensors, which refuses them for the weak references that a fake mode
+    holds to each; setting `data` does the same for tensors of one device.
+    """
+    original = torch.utils.swap_tensors
+
+    def set_data(tensor, other):
+        if isinstance(tensor, fake_tensor_types()):
+            tensor.data = other
+        else:
+            original(tensor, other)
+
+    torch.utils.swap_tensors = set_data
+    try:
+        yield
+    finally:
+        torch.utils.swap_tensors = original
+
+
+def unwrapped(tensor):
+    """The plain tensor inside the wrappers that torch.func puts around it."""
+    functorch = torch._C._functorch
+    while functorch.is_functorch_wrapped_tensor(tensor):
+        tensor = functorch.get_unwrapped(tensor)
+    return tensor
