@@ -20,8 +20,8 @@ def is_own_bug(error):
 
 def refused(error, name):
     """The CaptureError for an exception that `name` raised."""
-    text = str(error).strip().splitlines()
-    detail = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+    reasons = [error] if error.__cause__ is None else [error, error.__cause__]
+    detail = "; ".join(_line(reason) for reason in reasons)
     return CaptureError(f"{name} failed{_where(error)}: {detail}. {_advice(error)}")
 
 
@@ -41,6 +41,11 @@ def refuse_uncounted(uncounted):
     )
 
 
+def _line(error):
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
 def _where(error):
     """' at file:line, in function' of the innermost frame that is the user's own code, or nothing."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -53,7 +58,7 @@ def _is_library(path):
 
 
 def _advice(error):
-    text = str(error).lower()
+    text = f"{error} {error.__cause__}".lower()
     if torch_private.needs_values(error):
         return "It needs values, which fake tensors do not have: capture it with real tensors, harness.capture.capture"
     if any(word in text for word in ("cuda", "nvidia", "gpu")):

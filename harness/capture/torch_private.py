@@ -129,6 +129,8 @@ def modules_convert_fake_tensors():
 
     def set_data(tensor, other):
         if isinstance(tensor, fake_tensor_types()):
+            if tensor.device != other.device:
+                raise RuntimeError(f"a fake parameter on {tensor.device} is moved to {other.device}")
             tensor.data = other
         else:
             original(tensor, other)
