@@ -32,7 +32,7 @@ class Place:
     phase: Phase | None  # None: outside modules and backward, to be told from the operands
     backward: bool = False
     made: Made | None = None
-    accumulates: bool = False
+    attention: bool = False
 
 
 class Attribution:
@@ -76,21 +76,21 @@ class Attribution:
     def place(self):
         """The Place of the op that runs now."""
         node = torch_private.backward_node() if self._engine else None
+        attention = self.attention > 0
         if node is None:
             if self.updating and not torch.is_grad_enabled():
                 return Place(self._top(), Phase.UPDATE)
-            return Place(self._top(), Phase.FORWARD if self._stack else None)
+            return Place(self._top(), Phase.FORWARD if self._stack else None, attention=attention)
+        if torch_private.accumulates(node):
+            return Place(self.layer_of_parameter(node.variable), Phase.WGRAD, backward=True)
+        made = self._made.get(torch_private.node_sequence_number(node))
+        layer = made.layer if made else 0
         create_graph, depth = self._engine[-1]
-        number = torch_private.node_sequence_number(node)
-        accumulates = torch_private.accumulates(node)
-        made = None if accumulates else self._made.get(number)
-        own = self._stack[-1] if len(self._stack) > depth else None
-        if own is not None or (torch.is_grad_enabled() and not create_graph):
-            layer = own if own is not None else made.layer if made else 0
-            return Place(layer, Phase.RECOMPUTE)
-        if accumulates:
-            return Place(self.layer_of_parameter(node.variable), Phase.WGRAD, True, None, True)
-        return Place(made.layer if made else 0, None, True, made)
+        if len(self._stack) > depth:
+            return Place(self._top(), Phase.RECOMPUTE, attention=attention)
+        if torch.is_grad_enabled() and not create_graph:
+            return Place(layer, Phase.RECOMPUTE, attention=attention)
+        return Place(layer, None, True, made, made is not None and made.attention)
 
     def note(self, layer, origins, works):
         """Remember for the backward pass what the op that just ran was; works: it did more than make a view.

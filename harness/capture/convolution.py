@@ -45,7 +45,7 @@ def gemms(g, groups):
 
 def convolution(call):
     x, weight, bias = call["input"], call["weight"], call["bias"]
-    groups, out = call["groups"], call.fresh[0]
+    groups, out = call["groups"], call.written[0]
     g = geometry_of(
         x, weight, out.shape[2:], call["stride"], call["padding"], call["dilation"], call["transposed"], groups
     )
@@ -73,7 +73,7 @@ def convolution_backward(call):
 
 def conv_tbc(call):
     """x (time, batch, channels), weight (taps, in_channels, out_channels)."""
-    x, weight, out = call["self"], call["weight"], call.fresh[0]
+    x, weight, out = call["self"], call["weight"], call.written[0]
     taps, inputs, outputs = weight.shape
     time, batch, _ = out.shape
     g = Geometry(batch, inputs, outputs, (x.shape[0],), (taps,), (time,), (1,), (int(call["pad"]),), (1,), False)

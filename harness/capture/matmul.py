@@ -123,13 +123,13 @@ def grouped_mm(call):
     groups = a.shape[0] if a.dim() == b.dim() == 3 else 1
     extra = [call[name] for name in ("offs", "bias") if call[name] is not None]
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
-    return [product(groups, m, n, k, a, b, call.fresh[0], extra)]
+    return [product(groups, m, n, k, a, b, call.written[0], extra)]
 
 
 def scaled_mm(call):
     (m, k), n = call["self"].shape, call["mat2"].shape[1]
     scales = [call.arguments.get(name) for name in ("scale_a", "scale_b", "bias")]
-    return [product(1, m, n, k, call["self"], call["mat2"], call.fresh[0], [s for s in scales if s is not None])]
+    return [product(1, m, n, k, call["self"], call["mat2"], call.written[0], [s for s in scales if s is not None])]
 
 
 def _addend(call):

@@ -13,7 +13,7 @@ STATISTICS, SCALE, SUMS, INPUT_GRADIENT = 3, 2, 4, 5
 def batch_norm(call):
     x, weight, bias = call["input"], call["weight"], call["bias"]
     running = [t for t in (call["running_mean"], call["running_var"]) if t is not None]
-    out, *statistics = call.fresh
+    out, *statistics = (t for t in call.outputs if t is not None)
     training = call["training"] if "training" in call.info.arguments else "no_training" not in call.info.base
     apply = Part(
         Kind.ELEMENTWISE,
@@ -31,7 +31,7 @@ def forward(call):
     """layer, group and RMS norm: out, then statistics."""
     x, weight = call["input"], call["weight"]
     bias = call["bias"] if "bias" in call.info.arguments else None
-    out, *statistics = call.fresh
+    out, *statistics = (t for t in call.outputs if t is not None)
     return [
         Part(Kind.REDUCE, read_all(x), read_all(*statistics), vector_ops=STATISTICS * x.numel()),
         Part(Kind.ELEMENTWISE, read_all(x, weight, bias, *statistics), (Touch(out),), vector_ops=SCALE * x.numel()),

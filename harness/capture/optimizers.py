@@ -6,8 +6,8 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from accel_model.types import Kind, Operand, Phase, Role
-from harness.capture.recorder import Row
 from harness.capture.storages import DTYPES, Origin, touched_bytes
+from harness.capture.writer import Row
 
 VECTOR_OPS = {  # elementary operations per parameter element, counted from the update rules in torch's documentation
     "SGD": 2,
@@ -67,7 +67,7 @@ class Updates:
         ]
         row = Row()
         row.name, row.kind, row.phase = type(optimizer).__name__, Kind.OPTIMIZER, Phase.UPDATE
-        row.call, row.layer = recorder.next_call(), recorder.attribution.layer_of_parameter(parameter)
+        row.call, row.layer = recorder.writer.next_call(), recorder.attribution.layer_of_parameter(parameter)
         row.gemm, row.geometry, row.dtype = (0, 0, 0, 0), None, DTYPES.get(parameter.dtype)
         row.vector_ops = parameter.numel() * operations(type(optimizer).__name__, group, len(state))
         gradient = storages.of(parameter.grad)
@@ -80,7 +80,7 @@ class Updates:
         row.uses = [(gradient, False, touched_bytes(parameter.grad), Operand.OTHER)]
         for write in (False, True):
             row.uses += [(entry, write, touched_bytes(tensor), Operand.OTHER) for tensor, entry in rewritten]
-        recorder.rows.append(row)
+        recorder.writer.rows.append(row)
 
 
 def is_canonical(optimizer):

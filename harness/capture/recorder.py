@@ -1,15 +1,13 @@
-"""The dispatch mode that sees every op of a step and writes the rows of its trace."""
+"""The dispatch mode that sees every op of a step and hands it to the writer of rows."""
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from accel_model.types import Kind, Operand, Phase, Role
+from accel_model.types import Role
 from harness.capture import torch_private
-from harness.capture.attribution import gradient_phase
-from harness.capture.formulas import formula_of
 from harness.capture.parts import Call, info_of
-from harness.capture.storages import DTYPES, Origin, touched_bytes
-from harness.capture.vector import whole
+from harness.capture.storages import Origin
+from harness.capture.writer import EMPTY
 
 PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.parameter.Buffer, *torch_private.fake_tensor_types())
 NOTHING = {
@@ -26,22 +24,14 @@ NOTHING = {
 """Ops that only reserve memory or rename it."""
 
 
-class Row:
-    """One row of the trace; `uses` holds (Stored, write, bytes, Operand)."""
-
-    __slots__ = ("call", "dtype", "gemm", "geometry", "kind", "layer", "name", "phase", "uses", "vector_ops")
-
-
 class Recorder(TorchDispatchMode):
-    """Writes `rows` and `uncounted` while it is active; `paused()` says when ops are to be left out."""
+    """Writes what torch does while it is active; `paused`, a depth, leaves out what an optimiser's step does itself."""
 
-    def __init__(self, storages, attribution, rows, on_host_only):
+    def __init__(self, writer, attribution):
         super().__init__()
-        self.storages, self.attribution, self.rows = storages, attribution, rows
-        self.uncounted = {}
+        self.writer, self.attribution = writer, attribution
+        self.storages = writer.storages
         self.paused = 0
-        self._calls = 0
-        self._skip_host = not on_host_only
 
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
         if any(kind not in PLAIN for kind in types):
@@ -77,114 +67,11 @@ class Recorder(TorchDispatchMode):
         self.attribution.note(place.layer, origins, works)
         if works:
             call = Call(info, arguments, inputs, changed, [o if _is_tensor(o) else None for o in listed], fresh)
-            self._record(call, place, stored, max(origins, default=Origin.CONSTANT))
-
-    def _record(self, call, place, stored, origin):
-        formula = formula_of(call.info)
-        if formula is None:
-            parts = whole(call)
-            size = sum(touched_bytes(t) for t in (*call.inputs, *call.written))
-            count, total = self.uncounted.get(call.info.name, (0, 0))
-            self.uncounted[call.info.name] = (count + 1, total + size)
-        else:
-            parts = formula(call)
-        number = self.next_call()
-        for part in parts:
-            row = Row()
-            row.name, row.call, row.layer = call.info.name, number, place.layer
-            row.kind, row.vector_ops, row.geometry, row.gemm = part.kind, part.vector_ops, part.geometry, part.gemm
-            row.phase = self._phase(part, place, call, stored)
-            if row.kind is Kind.GEMM and self._is_attention(place):
-                row.kind = Kind.ATTENTION
-            row.uses = self._uses(part, row)
-            row.dtype = self._dtype(part, call)
-            self.rows.append(row)
-            for touch in part.writes:
-                self._wrote(touch.tensor, row.phase, place.backward, origin)
-
-    def next_call(self):
-        """A number for the rows of one framework call."""
-        self._calls += 1
-        return self._calls - 1
-
-    def _phase(self, part, place, call, stored):
-        if part.repeats:
-            return Phase.RECOMPUTE
-        if place.phase is not None:
-            return place.phase
-        if not place.backward:
-            return self._phase_outside(call, stored)
-        if part.gradient_of is not None:
-            known = self.storages.of(part.gradient_of)
-            return Phase.WGRAD if known and known.origin is Origin.WEIGHT else Phase.DGRAD
-        phase = gradient_phase(place.made, stored, part.gemm[0] > 0)
-        if phase is None:
-            phase = Phase.WGRAD if part.kind is Kind.REDUCE else Phase.DGRAD
-        return phase
-
-    def _phase_outside(self, call, stored):
-        """Outside modules and backward: losses are forward work, what touches gradients or state is the update."""
-        changed = [self.storages.of(t) or EMPTY for t in call.changed]
-        pairs = zip(stored, call.inputs, strict=True)
-        gradients = any(entry.gradient and not tensor.requires_grad for entry, tensor in pairs)
-        if any(entry.gradient or entry.role is Role.PARAMETER or _was_before(entry) for entry in changed):
-            return Phase.UPDATE
-        if gradients or any(entry.written_in is Phase.UPDATE and entry.role is None for entry in stored):
-            return Phase.UPDATE
-        if torch.is_grad_enabled() and not _moves_between_devices(call):
-            return Phase.FORWARD
-        return Phase.OTHER
-
-    def _uses(self, part, row):
-        found = {}
-        for write, touches in ((False, part.reads), (True, part.writes)):
-            for touch in touches:
-                entry = None if self._is_elsewhere(touch.tensor) else self.storages.of(touch.tensor)
-                if entry is None:
-                    continue
-                tensor = touch.tensor
-                view = (tensor.storage_offset(), tensor.shape, tensor.stride(), touch.elements)
-                size = touched_bytes(tensor, touch.elements)
-                use = found.setdefault((id(entry), write), [entry, write, 0, Operand.OTHER, set()])
-                if view not in use[4]:
-                    use[4].add(view)
-                    use[2] = min(use[2] + size, entry.bytes)
-                use[3] = use[3] or touch.operand
-        if row.gemm[0] and part.gradient_of is None and _is_turned(found.values(), row.phase):
-            groups, m, n, k = row.gemm
-            row.gemm = (groups, n, m, k)
-            other = {Operand.A: Operand.B, Operand.B: Operand.A}
-            for use in found.values():
-                use[3] = other.get(use[3], use[3])
-        return [tuple(use[:4]) for use in found.values() if use[2]]
-
-    def _dtype(self, part, call):
-        for touch in (*part.reads, *part.writes):
-            if touch.operand is not Operand.OTHER or not part.gemm[0]:
-                return DTYPES.get(touch.tensor.dtype)
-        return DTYPES.get(call.inputs[0].dtype)
-
-    def _wrote(self, tensor, phase, backward, origin):
-        entry = self.storages.of(tensor)
-        if entry is None:
-            return
-        entry.written_in = phase
-        if entry.role is not None and entry.role is not Role.GRADIENT:
-            return
-        if backward and phase is not Phase.RECOMPUTE:
-            entry.gradient, entry.of_weight, entry.origin = True, phase is Phase.WGRAD, Origin.DATA
-        else:
-            entry.origin = max(entry.origin, origin)
-
-    def _is_attention(self, place):
-        return bool(self.attribution.attention) or (place.made is not None and place.made.attention)
+            self.writer.record(call, place, stored)
 
     def _is_own_work(self):
         """Whether an op inside a known optimiser's step is the user's closure and not the update itself."""
         return torch.is_grad_enabled() or torch_private.backward_node() is not None
-
-    def _is_elsewhere(self, tensor):
-        return self._skip_host and tensor.device.type == "cpu"
 
     def _tensors(self, values):
         for value in values:
@@ -195,39 +82,5 @@ class Recorder(TorchDispatchMode):
                 yield from self._tensors(value)
 
 
-class _Empty:
-    """Stands for the Stored of a tensor without elements."""
-
-    origin, gradient, of_weight, role, written_in, existed = Origin.CONSTANT, False, False, Role.TEMPORARY, None, False
-
-
-EMPTY = _Empty()
-
-
 def _is_tensor(value):
     return isinstance(value, torch.Tensor)
-
-
-def _was_before(entry):
-    """Whether a storage of no known role was there before the step."""
-    return entry.role is None and entry.existed
-
-
-def _moves_between_devices(call):
-    devices = {t.device for t in (*call.inputs, *call.written)}
-    return len(devices) > 1
-
-
-def _is_turned(uses, phase):
-    """Whether a product has its operands in the other order than input, weight (gradient, weight; input, gradient)."""
-    sides = {use[3]: use[0] for use in uses if not use[1]}
-    a, b = sides.get(Operand.A), sides.get(Operand.B)
-    if a is None or b is None:
-        return False
-    if phase is Phase.WGRAD:
-        return a.gradient and not b.gradient
-    return _is_weight(a) and not _is_weight(b)
-
-
-def _is_weight(entry):
-    return entry.origin is Origin.WEIGHT and not entry.gradient

@@ -15,6 +15,7 @@ from harness.capture.failures import is_own_bug, refuse_uncounted, refused, trai
 from harness.capture.optimizers import Updates, describe
 from harness.capture.recorder import Recorder
 from harness.capture.storages import Origin, Storages
+from harness.capture.writer import Writer
 from harness.errors import CaptureError
 
 
@@ -66,7 +67,8 @@ class Session:
         self.storages = Storages(lambda: len(self.rows))
         self.attribution = Attribution(self._adopt, self._seed)
         devices = {p.device.type for p in model.parameters()} if model is not None else {"cpu"}
-        self.recorder = Recorder(self.storages, self.attribution, self.rows, on_host_only=devices <= {"cpu"})
+        self.writer = Writer(self.storages, self.rows, skip_host=not devices <= {"cpu"})
+        self.recorder = Recorder(self.writer, self.attribution)
         self.updates = Updates(self.recorder, self.note_optimizer)
         self.fused_attention = fused_attention
         if model is not None:
@@ -111,7 +113,7 @@ class Session:
         self.storages.close()
         give_roles(self.rows, self.storages.entries)
         meta = self._meta() | (meta or {})
-        return to_trace(self.rows, self.storages.entries, self.attribution.layers, self.recorder.uncounted, meta)
+        return to_trace(self.rows, self.storages.entries, self.attribution.layers, self.writer.uncounted, meta)
 
     def _meta(self):
         inputs = [entry for entry in self.storages.entries if entry.role is Role.INPUT and entry.shape]

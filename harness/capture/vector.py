@@ -264,11 +264,11 @@ def reduce(call):
 
 def pool(call):
     window = POOL[call.info.base]
-    largest = max(t.numel() for t in (*call.inputs, *call.fresh))
+    largest = max(t.numel() for t in (*call.inputs, *call.written))
     if window is None:
         return whole(call, Kind.POOL, largest)
     taps = call[window]
-    grad_or_out = call["grad_output"] if "grad_output" in call.info.arguments else call.fresh[0]
+    grad_or_out = call["grad_output"] if "grad_output" in call.info.arguments else call.written[0]
     axes = 3 if "3d" in call.info.base else 1 if "1d" in call.info.base else 2
     taps = area(taps) if len(taps) == axes else area(taps) ** axes
     return whole(call, Kind.POOL, taps * grad_or_out.numel())
@@ -282,12 +282,12 @@ def gather(call):
     """Reads of the source as many elements as come out (for a loss: as there are targets), at most what it has."""
     name = GATHERS[call.info.base]
     source = call[name]
-    wanted = elements_of(call["target"]) if "target" in call.info.arguments else call.fresh[0].numel()
+    wanted = elements_of(call["target"]) if "target" in call.info.arguments else call.written[0].numel()
     if call.info.base.startswith("_embedding_bag"):
         wanted = call["indices"].numel() * source.shape[1]
     elements = min(wanted, source.numel())
     reads = [Touch(t) for t in call.inputs if t is not source]
-    return [Part(Kind.GATHER, (Touch(source, elements=elements), *reads), read_all(*call.fresh), vector_ops=wanted)]
+    return [Part(Kind.GATHER, (Touch(source, elements=elements), *reads), read_all(*call.written), vector_ops=wanted)]
 
 
 def scatter(call):
@@ -315,7 +315,7 @@ def fft(call):
 
     Source: the convention of Cooley and Tukey's radix-2 count, as FFTW's benchmarks use it (fftw.org/speed).
     """
-    data = call["self"] if call.info.base == "_fft_r2c" else call.fresh[0]
+    data = call["self"] if call.info.base == "_fft_r2c" else call.written[0]
     points = area(data.shape[axis] for axis in call["dim"])
     factor = 5 if call.info.base == "_fft_c2c" else 2.5
     return whole(call, Kind.ELEMENTWISE, ceil(factor * data.numel() * max(log2(max(points, 1)), 1)))
