@@ -1,5 +1,6 @@
 """When a step is warm, how many samples to take, and in which order: nothing here knows of torch."""
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from baselines.errors import MeasurementError
 
+MARGIN = 1.25  # by which samples of short steps are planned longer than they must be
 WINDOW = 3
 STABLE_WITHIN = 0.03
 """A step is warm when the medians of two successive windows of samples differ by no more than this share."""
@@ -62,9 +64,9 @@ def warm_up(timed, plan):
         step_s = float(timed(1, steps_per_sample)[0])
         ran += steps_per_sample
         recent.append(step_s)
-        needed = max(1, int(np.ceil(plan.sample_s / step_s)))
+        needed = math.ceil(plan.sample_s / step_s) or 1
         if not steps_per_sample / 2 <= needed <= steps_per_sample:
-            steps_per_sample, recent = (needed if needed == 1 else int(1.25 * needed) + 1), []
+            steps_per_sample, recent = (1 if needed == 1 else math.ceil(MARGIN * plan.sample_s / step_s)), []
         before, now = np.median(recent[-2 * WINDOW : -WINDOW] or np.inf), np.median(recent[-WINDOW:] or np.inf)
         passed_s = time.monotonic() - started
         stable = len(recent) >= 2 * WINDOW and abs(now - before) <= STABLE_WITHIN * now and passed_s > WARM_AFTER_S
@@ -111,4 +113,4 @@ def _block(timed, samples, steps, sample_s):
         typical_s = float(np.median(samples_s))
         if typical_s * steps >= sample_s:
             return samples_s, steps
-        steps = max(steps + 1, int(1.25 * sample_s / typical_s))
+        steps = max(steps + 1, math.ceil(MARGIN * sample_s / typical_s))

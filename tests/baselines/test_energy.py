@@ -1,0 +1,85 @@
+"""Energy from counters, and a reason where there is none."""
+
+import math
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from baselines.energy import NvmlCounter, RaplCounter, energy_per_step
+from baselines.errors import DeviceError
+from baselines.nvml import _other_processes, gpu_state
+
+
+class Meter:
+    """A counter of an imagined device that draws `idle_w` always and `step_j` more each step."""
+
+    name = "imagined counter"
+
+    def __init__(self, idle_w, step_j, span=math.inf, start=0.0):
+        self.idle_w, self.step_j, self.span, self.start, self.steps = idle_w, step_j, span, start, 0
+        self.began = time.perf_counter()
+
+    def read(self):
+        joules = self.start + self.idle_w * (time.perf_counter() - self.began) + self.step_j * self.steps
+        return (joules % self.span if math.isfinite(self.span) else joules,)
+
+    def spans(self):
+        return (self.span,)
+
+    def run(self, steps):
+        self.steps += steps
+
+
+@pytest.mark.parametrize(("span", "start"), [(math.inf, 0.0), (1000.0, 999.0)])
+def test_energy_per_step_is_what_the_counter_moved_also_when_it_starts_again(span, start):
+    meter = Meter(idle_w=0.0, step_j=2.0, span=span, start=start)
+    energy_j, note = energy_per_step(meter, meter.run, step_s=0.01, window_s=1.0, idle_s=0.0)
+    assert energy_j == pytest.approx(2.0) and meter.steps == 100
+    assert "100 steps" in note and "idle" in note
+
+
+def test_idle_power_is_measured_and_stated():
+    meter = Meter(idle_w=50.0, step_j=1.0)
+    _, note = energy_per_step(meter, meter.run, step_s=0.1, window_s=1.0, idle_s=0.05)
+    assert 45 < float(note.split("idle ")[1].split(" W")[0]) < 55
+
+
+def test_without_a_counter_energy_is_nan_with_a_reason(tmp_path):
+    for counter, reason in (
+        (None, "no energy counter"),
+        (RaplCounter(tmp_path), "no RAPL counter"),
+        (NvmlCounter("GPU-none"), "NVML"),
+        (Meter(0.0, 0.0), "did not move"),
+    ):
+        energy_j, note = energy_per_step(counter, lambda steps: None, 0.01, 1.0, idle_s=0.0)
+        assert math.isnan(energy_j) and reason in note
+    assert energy_per_step(Meter(0, 1), lambda steps: None, 0.01, 0)[1] == "not asked for"
+
+
+def test_rapl_sums_the_packages_and_not_their_parts(tmp_path):
+    for name, joules in (("intel-rapl:0", 3), ("intel-rapl:1", 4), ("intel-rapl:0:0", 100), ("intel-rapl", 100)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "energy_uj").write_text(f"{joules * 10**6}\n")
+        (tmp_path / name / "max_energy_range_uj").write_text("65532610987\n")
+    assert RaplCounter(tmp_path).read() == (3.0, 4.0)
+    assert RaplCounter(tmp_path).spans() == (65532.610987, 65532.610987)
+    (tmp_path / "intel-rapl:1" / "energy_uj").write_text("")
+    with pytest.raises(DeviceError, match="cannot be read"):
+        RaplCounter(tmp_path).read()
+
+
+def test_a_gpu_that_nvml_does_not_know_has_an_unknown_driver_and_a_reason():
+    assert gpu_state("GPU-none")["driver"].startswith("unknown: NVML")
+
+
+@pytest.mark.parametrize(("pids", "others"), [([], 0), (["own"], 0), (["own", 1, 2], 2), ([7], 0), ([7, 8], 1)])
+def test_other_processes_are_counted_also_from_inside_a_container(pids, others):
+    import os
+
+    found = [SimpleNamespace(pid=os.getpid() if pid == "own" else -pid) for pid in pids]
+    nvml = SimpleNamespace(
+        nvmlDeviceGetComputeRunningProcesses=lambda handle: found,
+        nvmlDeviceGetGraphicsRunningProcesses=lambda handle: found[:1],
+    )
+    assert _other_processes(nvml, None) == others
