@@ -8,6 +8,7 @@ from harness.errors import ConfigError
 
 LOG = logging.getLogger(__name__)
 TRACE = "trace.halfstep"
+SHOWN = 16  # rows of a table in the terminal
 
 
 def job(node):
@@ -24,6 +25,7 @@ def run_task(config):
     from harness import results, tracking
     from harness.callbacks import read_parent
     from harness.console import console, progress, show
+    from harness.failures import explained
 
     Design.from_mapping(config.accelerator, str(config.accelerator.get("name", "accelerator")))  # before anything slow
     hydra = HydraConfig.get()
@@ -31,11 +33,11 @@ def run_task(config):
     out = console()
     if config.resume and (earlier := results.finished(config)):
         out.print(f"Done already with the same settings: {earlier} (resume=false runs it again)")
+        results.write_json(folder / results.RESULT, results.read_json(earlier / results.RESULT))
         return {"folder": str(earlier)}
     place = read_parent(hydra.sweep.dir) if hydra.mode.name == "MULTIRUN" else None
     place = place or tracking.prepare(config.tracking)
     run_id = tracking.start(place, run_name(config))
-    status = "FAILED"
     try:
         from harness import flow
 
@@ -43,18 +45,19 @@ def run_task(config):
             result = flow.run(config, say, on_step)
         shown = deliver(result, config, folder, place, run_id)
         results.mark_finished(config, folder)
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status = "KILLED"
+    except BaseException as error:
+        killed = isinstance(error, KeyboardInterrupt)
+        tracking.abandon(place, run_id, "KILLED" if killed else "FAILED", explained(error) or repr(error))
         raise
-    finally:
-        tracking.finish(place, run_id, status)
+    tracking.finish(place, run_id, "FINISHED")
     show(out, *shown)
     return {"folder": str(folder)}
 
 
 def deliver(result, config, folder, place, run_id):
     """Write the result files, log them, and return (tables, lines) for the terminal."""
+    from hydra.core.hydra_config import HydraConfig
+
     from harness import charts, record_run, results, summary, tracking
     from harness.claims import contradiction
 
@@ -84,7 +87,9 @@ def deliver(result, config, folder, place, run_id):
     lines += ["", f"Results: {folder}"]
     lines += [f"Browse:  {ui}"] if ui else []
     lines += [f"         {url}"] if url else []
-    return summary.tables(result, config), lines
+    found = summary.tables(result, config)
+    is_sweep = HydraConfig.get().mode.name == "MULTIRUN"
+    return ([] if is_sweep else [summary.shortened(table, SHOWN) for table in found]), lines
 
 
 def capture_task(config):

@@ -16,20 +16,19 @@ class SweepCallback(Callback):
     """Hydra's hooks: jobs of a sweep read what `on_multirun_start` writes into the sweep's folder."""
 
     def on_multirun_start(self, config, **_):
-        from accel_model.atomic import write_bytes
-        from harness import tracking
-        from harness.config import TaskName, to_config_part
+        from harness import results, tracking
+        from harness.config import TaskName, to_config
 
         if config.task.name is not TaskName.run:
             return
-        place = tracking.prepare(to_config_part(config, "tracking"))
+        place = tracking.prepare(to_config(config.tracking))
         if place is None:
             return
-        folder = Path(config.hydra.sweep.dir)
+        folder = Path(config.hydra.sweep.dir).absolute()
         name = f"sweep {folder.name[:16]}"
         run_id = tracking.start(place, name, parent=True)
         place = replace(place, parent_run_id=run_id, sweep=name)
-        write_bytes(folder / PARENT_FILE, json.dumps(asdict(place)).encode())
+        results.write_json(folder / PARENT_FILE, asdict(place))
         # Hydra does not call on_multirun_end where a job failed
         atexit.register(close_parent, place, folder)
 
@@ -45,21 +44,31 @@ class SweepCallback(Callback):
 
 
 def close_parent(place, folder):
-    """Log what the sweep's jobs found to its parent run, and close it."""
-    from harness import tracking
-    from harness.sweep import sweep_table
+    """Show what the sweep's jobs found, log it to their parent run, and close that."""
+    from harness import summary, tracking
+    from harness.console import console, show
+    from harness.errors import TrackingError
+    from harness.results import sweep_table
 
-    table, failed, running = sweep_table(folder)
-    status = "FAILED" if failed else "KILLED" if running else "FINISHED"
-    tracking.log(
-        place,
-        place.parent_run_id,
-        params={},
-        metrics={"sweep/finished_runs": len(table["run"]), "sweep/failed_runs": failed},
-        tables={"sweep.json": table} if table["run"] else {},
-        description=f"Sweep of {len(table['run'])} finished runs; results in `{folder}`.",
+    table = sweep_table(folder)
+    jobs = sum(path.is_dir() and path.name.isdigit() for path in folder.iterdir())
+    done = len(table.get("run", []))
+    ui, url = tracking.page(place)
+    show(
+        console(), [summary.sweep_table(table)] if done else [], [f"{done} of {jobs} runs finished: {folder}", ui, url]
     )
-    tracking.finish(place, place.parent_run_id, status)
+    try:
+        tracking.log(
+            place,
+            place.parent_run_id,
+            params={"folder": folder},
+            metrics={"sweep/finished_count": done, "sweep/unfinished_count": jobs - done},
+            tables={"sweep.json": table} if done else {},
+            description=f"Sweep: {done} of {jobs} started runs finished. Results in `{folder}`.",
+        )
+        tracking.finish(place, place.parent_run_id, "FINISHED" if done == jobs else "FAILED")
+    except TrackingError as error:
+        LOG.error("the sweep's parent run is left open: %s", error)
 
 
 def read_parent(folder):

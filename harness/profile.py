@@ -78,6 +78,6 @@ class _OpTimer(TorchDispatchMode):
         place = self.attribution.place()
         with self.timer:
             outputs = op(*args, **(kwargs or {}))
-        self.attribution.note(place.layer, ())
+        self.attribution.note(place.layer, (), works=True)
         self.layers.append(None if self._updating or place.phase is Phase.UPDATE else place.layer)
         return outputs

@@ -57,6 +57,15 @@ def mark_finished(config, folder):
     write_json(record_path(config), {"folder": str(Path(folder).absolute())})
 
 
+def sweep_table(folder):
+    """{column: list} of the parameters and metrics of every finished run in a sweep's folder, one row a run."""
+    folders = sorted((path for path in Path(folder).iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+    found = [(path.name, read_json(path / RESULT)) for path in folders]
+    rows = [{"run": name} | value["params"] | value["metrics"] for name, value in found if value]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    return {column: [row.get(column) for row in rows] for column in columns}
+
+
 def _plain(value):
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}

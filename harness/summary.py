@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.claims import contradiction, overall, percent, speedup
 from harness.flow import Result
@@ -169,8 +169,8 @@ def ceiling_table(result: Result, config):
     )
     title = f"Ceiling on {ceiling.workload}: {ceiling.samples_per_s:.0f} samples/s with every MAC unit busy"
     note = (
-        f"{ceiling.macs_per_sample / 1e9:.4g} GMAC per training sample. The fastest published row of each device, taken as "
-        f"printed; no completion of the accelerator can do better than this."
+        f"{ceiling.macs_per_sample / 1e9:.4g} GMAC per training sample. The fastest published row of each device, taken "
+        f"as printed; no completion of the accelerator can do better than this."
     )
     return Table(title, columns, rows, note)
 
@@ -180,6 +180,35 @@ def tables(result: Result, config):
     found = [training_table(result, config)] if result.training else []
     found += [time_table(result, config), comparison_table(result, config)]
     return found + ([ceiling_table(result, config)] if result.ceiling else [])
+
+
+def shortened(table, most):
+    """`table` with at most `most` of its rows, evenly spaced, the first and the last among them."""
+    count = len(table.rows)
+    if count <= most:
+        return table
+    kept = sorted({round(i * (count - 1) / (most - 1)) for i in range(most)})
+    note = f"{table.note} {len(kept)} of {count} rows; all are in summary.md."
+    return replace(table, rows=tuple(table.rows[i] for i in kept), note=note)
+
+
+def sweep_table(found):
+    """The finished runs of a sweep, one row each; found: what harness.results.sweep_table returns."""
+    columns = {
+        "run": ("run", str),
+        "workload": ("workload", str),
+        "batch_size": ("batch", str),
+        "precision": ("precision", str),
+        "time/measured_step_ms": ("measured (ms)", "{:.4g}".format),
+        "time/simulated_step_ms": ("simulated (ms)", "{:.4g}".format),
+        "train/accuracy_pct": ("accuracy (%)", "{:.1f}".format),
+    }
+    shown = [(name, title, form) for name, (title, form) in columns.items() if name in found]
+    rows = tuple(
+        tuple("" if found[name][i] is None else form(found[name][i]) for name, _, form in shown)
+        for i in range(len(found.get("run", [])))
+    )
+    return Table("Finished runs of the sweep", tuple(title for _, title, _ in shown), rows)
 
 
 def markdown(result: Result, config, command):

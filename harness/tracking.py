@@ -98,6 +98,15 @@ def finish(place, run_id, status):
         _client(place.uri).set_terminated(run_id, status)
 
 
+def abandon(place, run_id, status, why):
+    """Close a run that did not finish and say why; a store that fails here as well does not hide the first failure."""
+    with contextlib.suppress(TrackingError):
+        if place is not None and run_id:
+            with _explained(place.uri):
+                _client(place.uri).set_tag(run_id, "mlflow.note.content", f"Did not finish: {why}")
+        finish(place, run_id, status)
+
+
 def page(place, run_id=""):
     """The `mlflow ui` command and the address of a run's page, or the experiment's; ("", "") where tracking is off."""
     if place is None:
