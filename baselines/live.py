@@ -10,22 +10,15 @@ from itertools import chain, pairwise
 import numpy as np
 import torch
 
+from baselines.agreement import check, reference
 from baselines.energy import NvmlCounter, RaplCounter, energy_per_step
 from baselines.errors import BaselineError, DeviceError, LossError, MeasurementError, ModeError, OutOfMemoryError
 from baselines.machine import machine_context
 from baselines.measurement import SCOPES, from_samples
 from baselines.nvml import gpu_state
-from baselines.sampling import Plan, take, warm_up
+from baselines.sampling import Plan, Warm, take, warm_up
 
-LOSS_TOLERANCE = {"fp32": 1e-3, "tf32": 1e-2, "bf16": 5e-2, "fp16": 2e-2}
-"""Share by which a mode's loss may differ from eager's: a choice, some ten units of the format's rounding (2^-11 for
-TF32 and fp16, 2^-8 for bf16), and more of them for fp32, whose sums are reordered over three updates."""
-OTHER_TOLERANCE = 5e-2
 CHECKED_STEPS = 3
-RANDOM_SEEDS = 5
-STANDARD_ERRORS = (
-    6  # between the means of 5 seeds each: Student's t with 8 degrees of freedom passes it 3 times in 10,000
-)
 CAPTURE_WARMUP = 3  # steps on a side stream before a capture, as in torch's notes on CUDA graphs
 TF32_CAPABILITY = (8, 0)  # Ampere
 
@@ -202,60 +195,111 @@ def measure_all(
     precision: what the step computes in; "fp32" turns TF32 off and "tf32" turns it on while measuring.
     plan: a sampling Plan. Returns a list of Measurements and a list of (mode, BaselineError) of modes left out.
     """
-    device, plan = torch.device(best_device(str(device))), plan or Plan()
+    device = torch.device(best_device(str(device)))
     for scope in scopes:
         if scope not in SCOPES or (scope == "step_and_loading" and hasattr(step, "compute")):
             raise MeasurementError(
                 f"scope is {scope!r}: give step or step_and_copy, or a callable that does what it says"
             )
-    timers, refused = [], []
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_settings(device, precision))
-        with _explained(device, batch_size):
-            batch = tuple(_pinned(one, device) for one in batch)
-            state = _first_steps(step, batch)
-        stack.callback(state.restore)
-        for mode in modes:
-            try:
-                with _explained(device, batch_size):
-                    prepared = _prepared(step, mode, device, state, precision)
-                    new = [_Timer(prepared, scope, _before(step, batch, scope), device, state) for scope in scopes]
-                    warms = [warm_up(timer, plan) for timer in new]
-                timers += zip(new, warms, strict=True)
-            except BaselineError as error:
-                refused.append((mode, error))
-        with _explained(device, batch_size):
-            samples = take([timer for timer, _ in timers], [warm for _, warm in timers], plan)
-            context = device_context(device) | _torch_settings()
-            counter = _energy_counter(device)
-            energies = [
-                energy_per_step(counter, timer.run, warm.step_s, plan.energy_window_s) for timer, warm in timers
-            ]
+    with _settings(device, precision):
+        job = _start(step, device, batch, batch_size, precision, plan or Plan())
+        try:
+            runs, refused = _interleaved(job, modes, scopes)
+            short = [mode for mode, error in refused if isinstance(error, OutOfMemoryError)]
+            if len(modes) > 1:  # what does not fit beside the others may fit alone
+                refused = [(mode, error) for mode, error in refused if mode not in short]
+                for mode in short:
+                    alone, why = _interleaved(job, (mode,), scopes)
+                    runs, refused = runs + alone, refused + why
+        finally:
+            job.state.restore()
     found = [
         from_samples(
-            samples_s,
-            block=block,
-            context=context,
+            one.samples_s,
+            block=one.block,
+            context=one.context,
             workload=workload,
             model=model,
             batch_size=batch_size,
             precision=precision,
-            mode=timer.mode.name,
-            scope=timer.scope,
+            mode=one.mode,
+            scope=one.scope,
             variant=variant,
             dataset=dataset,
             input_shape=input_shape,
-            warmup=warm.steps,
-            steps_per_sample=steps,
-            energy_j=energy_j,
-            energy_note=energy_note,
-            notes="; ".join(filter(None, (notes, *_flags(warm, context)))),
+            warmup=one.warm.steps,
+            steps_per_sample=one.steps_per_sample,
+            energy_j=one.energy_j,
+            energy_note=one.energy_note,
+            notes="; ".join(filter(None, (notes, *_flags(one.warm, one.context)))),
         )
-        for (timer, warm), (samples_s, block, steps), (energy_j, energy_note) in zip(
-            timers, samples, energies, strict=True
-        )
+        for one in runs
     ]
     return found, refused
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What is measured, how, and the state it starts from."""
+
+    step: object
+    device: torch.device
+    batch: tuple
+    batch_size: int
+    precision: str
+    plan: Plan
+    state: "_State"
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What was seen of a step in one mode and scope."""
+
+    mode: str
+    scope: str
+    warm: Warm
+    samples_s: np.ndarray
+    block: np.ndarray
+    steps_per_sample: int
+    energy_j: float
+    energy_note: str
+    context: dict
+
+
+def _start(step, device, batch, batch_size, precision, plan):
+    """The _Job of a step after the two steps that create its gradients and optimiser state; raises BaselineError."""
+    with _explained(device, batch_size):
+        batch = tuple(_pinned(one, device) for one in batch)
+        for _ in range(2):
+            _before(step, batch, "step_and_copy")()
+            loss = _compute(step)()
+        _loss_value(loss)
+        return _Job(step, device, batch, batch_size, precision, plan, _State(step))
+
+
+def _interleaved(job, modes, scopes):
+    """(_Runs, refusals) of every mode and scope, block by block in turn."""
+    timers, warms, refused = [], [], []
+    for mode in modes:
+        try:
+            with _explained(job.device, job.batch_size):
+                prepared = _prepared(job, mode)
+                new = [_Timer(job, prepared, scope) for scope in scopes]
+                warms += [warm_up(timer, job.plan) for timer in new]
+            timers += new
+        except BaselineError as error:
+            refused.append((mode, error))
+    try:
+        with _explained(job.device, job.batch_size):
+            samples = take(timers, warms, job.plan)
+            context = device_context(job.device) | _torch_settings()
+            energies = [_energy(job, timer, warm.step_s) for timer, warm in zip(timers, warms, strict=True)]
+    except BaselineError as error:
+        return [], refused + [(mode, error) for mode in dict.fromkeys(timer.mode.name for timer in timers)]
+    return [
+        _Run(timer.mode.name, timer.scope, warm, *sampled, *energy, context)
+        for timer, warm, sampled, energy in zip(timers, warms, samples, energies, strict=True)
+    ], refused
 
 
 @dataclass(frozen=True)
@@ -289,13 +333,9 @@ class _State:
 class _Timer:
     """Times a step in one mode and scope, as `warm_up` and `take` want it."""
 
-    def __init__(self, mode, scope, before, device, state):
-        self.mode, self.scope = mode, scope
-        self._before, self._device, self._state = before, device, state
-
-    def restart(self):
-        """Put the step back to the state it was first seen in."""
-        self._state.restore()
+    def __init__(self, job, mode, scope):
+        self.mode, self.scope, self._device = mode, scope, job.device
+        self._before, self.restart = _before(job.step, job.batch, scope), job.state.restore
 
     def __call__(self, samples, steps):
         """float64 (samples,), seconds per step; each sample is `steps` steps back to back, and nothing lies between."""
@@ -310,48 +350,27 @@ class _Timer:
             _loss_value(loss)
         return np.array([_seconds(start, end) / steps for start, end in pairwise(marks)])
 
-    def run(self, steps):
-        """Do `steps` steps and wait for them."""
-        self.restart()
-        self(1, steps)
 
-
-def _prepared(step, mode, device, state, precision):
-    """The _Mode called `mode`, its loss checked against eager's; raises ModeError or LossError."""
-    eager = _Mode("eager", _compute(step))
+def _prepared(job, mode):
+    """The _Mode called `mode`, its losses checked against eager's; raises ModeError or LossError."""
+    eager = _Mode("eager", _compute(job.step))
     if mode == "eager":
         return eager
     if mode not in ("graphs", "compiled"):
         raise ModeError(f"no mode is called {mode!r}: use eager, graphs or compiled")
-    if getattr(step, "model", None) is None:
+    if getattr(job.step, "model", None) is None:
         raise ModeError(f"mode {mode} needs a step with a `model`, so that its loss can be checked from the same state")
-    prepare = {"graphs": _captured, "compiled": _compiled}[mode]
+    expected = reference(partial(_losses, job, eager), job.precision)  # before a capture takes its share of memory
     try:
-        prepared = prepare(step, device)
-        _losses(prepared, state, seed=0)
+        prepared = {"graphs": _captured, "compiled": _compiled}[mode](job.step, job.device)
+        _losses(job, prepared, seed=0)
     except (BaselineError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # the compiler and the capture raise of every kind
-        raise ModeError(f"the step cannot run in mode {mode}: {type(error).__name__}: {_first_line(error)}") from error
-    _check_agreement(prepared, eager, state, LOSS_TOLERANCE.get(precision, OTHER_TOLERANCE))
+        reason = f"{type(error).__name__}: {_first_line(error)}"
+        raise ModeError(f"the step cannot run in mode {mode}: {reason}") from error
+    check(mode, partial(_losses, job, prepared), expected, job.precision)
     return prepared
-
-
-def _check_agreement(mode, eager, state, share):
-    """Raise LossError unless `mode` trains as eager does: losses within `share`, or, with random layers, as likely."""
-    theirs = _losses(eager, state, seed=0)
-    tolerance = share * np.abs(theirs)
-    if (np.abs(_losses(eager, state, seed=1) - theirs) <= tolerance).all():
-        ours = _losses(mode, state, seed=0)
-    else:  # each mode draws its own dropout masks: compare the means over several seeds
-        trials = np.array([[_losses(each, state, seed) for seed in range(RANDOM_SEEDS)] for each in (mode, eager)])
-        ours, theirs = trials.mean(axis=1)
-        tolerance = tolerance + STANDARD_ERRORS * np.sqrt(trials.var(axis=1, ddof=1).sum(axis=0) / RANDOM_SEEDS)
-    if (np.abs(ours - theirs) > tolerance).any():
-        raise LossError(
-            f"mode {mode.name} trains differently from eager and is not timed: its losses are {ours} and eager's "
-            f"{theirs}, which may differ by {tolerance}"
-        )
 
 
 def _compiled(step, device):
@@ -424,24 +443,15 @@ def _before(step, batch, scope):
     return partial(step.copy_in, *batch) if copies else lambda: None
 
 
-def _first_steps(step, batch):
-    """Run the steps that create gradients and optimiser state; returns the _State after them. Raises LossError."""
-    for _ in range(2):
-        _before(step, batch, "step_and_copy")()
-        loss = _compute(step)()
-    _loss_value(loss)
-    return _State(step)
-
-
-def _losses(mode, state, seed):
+def _losses(job, mode, seed):
     """float64 (CHECKED_STEPS,), the losses from the kept state and this seed."""
-    state.restore()
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    job.state.restore()
+    devices = [job.device] if job.device.type == "cuda" else []
     with torch.random.fork_rng(devices), mode.active():
         torch.manual_seed(seed)
         losses = [_loss_value(mode.compute()) for _ in range(CHECKED_STEPS)]
     if None in losses:
-        raise ModeError(f"mode {mode.name} needs a step that returns its loss, so that it can be checked")
+        raise ModeError("modes other than eager need a step that returns its loss, so that it can be checked")
     return np.array(losses)
 
 
@@ -518,11 +528,11 @@ def _flags(warm, context):
         yield f"the device was slowed down: {', '.join(sorted(reasons))}"
 
 
-def _energy_counter(device):
-    """The counter of the energy that `device` uses, None where there is none to ask."""
-    if device.type == "cuda":
-        return NvmlCounter(_uuid(device))
-    return RaplCounter() if device.type == "cpu" else None
+def _energy(job, timer, step_s):
+    """(joules per step, note) of the device while `timer`'s step repeats."""
+    counter = {"cuda": lambda: NvmlCounter(_uuid(job.device)), "cpu": RaplCounter}.get(job.device.type, lambda: None)()
+    timer.restart()
+    return energy_per_step(counter, lambda steps: timer(1, steps), step_s, job.plan.energy_window_s)
 
 
 def _uuid(device):

@@ -12,7 +12,7 @@ from torch import nn
 import baselines
 from baselines import BaselineError, Plan, StepTimer, best_device, device_context, measure, measure_all
 from baselines.errors import DeviceError, LossError, ModeError, OutOfMemoryError
-from baselines.live import _capturable, _first_steps
+from baselines.live import _capturable
 
 SHORT = Plan(blocks=2, samples_per_block=3, sample_s=2e-3, warmup_limit_s=0.2, pause_s=0.0, energy_window_s=0.0)
 NAMED = {"workload": "mnist_mlp", "model": "a small net", "batch_size": 16, "precision": "fp32"}
@@ -242,7 +242,9 @@ def test_a_scope_that_the_step_does_not_cover_is_refused(batch):
 
 def test_an_optimiser_of_adams_kind_is_capturable_only_while_captured(batch):
     step, counts = Step(optimizer=torch.optim.Adam), {}
-    _first_steps(step, batch)
+    step.copy_in(*batch)
+    for _ in range(2):
+        step.compute()
     host = {weight: step.optimizer.state[weight]["step"] for weight in step.model.parameters()}
     for turn in (1, 2):
         with _capturable(step.optimizer, torch.device("cpu"), counts):
