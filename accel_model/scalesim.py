@@ -2,7 +2,7 @@
 
 A convolution row is `name, ifmap height, ifmap width, filter height, filter width, channels, filters, stride` and,
 where given, the stride of the width and a sparsity ratio; a GEMM row is `name, M, N, K` and, where given, a ratio. Rows
-end with a comma or not, and files have blank lines and spaces; the first line is a header.
+end with a comma or not, and files have blank lines, spaces, quotes and # comments; the first line is a header.
 
 As SCALE-Sim v3 does, a convolution has ceil((ifmap - filter) / stride) + 1 output pixels a side (the ifmap includes the
 padding), a row whose name has `DP` in it (depthwise) becomes one layer of one channel per channel, and ratios do not
@@ -112,7 +112,7 @@ def read_text(path, error_type):
 
 @dataclass(frozen=True)
 class _Row:
-    """The cells of one line, without spaces around them and empty ones at the end."""
+    """The cells of one line, without spaces and quotes around them and empty ones at the end."""
 
     cells: tuple
     path: str
@@ -133,8 +133,8 @@ class _Row:
 def _rows(path):
     rows = []
     for number, line in enumerate(read_text(path, TraceError).splitlines(), 1):
-        cells = tuple(cell.strip() for cell in line.rstrip(", \t").split(","))
-        if any(cells):
+        cells = tuple(cell.strip(' \t"') for cell in line.rstrip(", \t").split(","))
+        if any(cells) and not (rows and cells[0].startswith("#")):
             rows.append(_Row(cells, str(path), number))
     if not rows:
         raise TraceError(f"{path} is empty: give a header and one line per layer")

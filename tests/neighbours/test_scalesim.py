@@ -93,6 +93,8 @@ QUIRKS = {
     "a byte order mark": "\ufeff" + CLEAN,
     "another header": CLEAN.replace("Layer, M, N, K,", "Layer name,M,N,K,Sparsity Ratio,"),
     "a header without names": CLEAN.replace("Layer, M, N, K,", "GEMM workload,"),
+    "quotes": CLEAN.replace("first", '"first"').replace("34", '"34"'),
+    "a comment": CLEAN.replace("second", "# more, to come\nsecond"),
     "a ratio column": CLEAN.replace("M, N, K,", "M, N, K, Sparsity,").replace("56,", "56, 2:4,"),
 }
 
