@@ -48,7 +48,7 @@ def backward(call, heads_last=False):
         product(
             s.groups, s.queries, s.keys, width, query, key, None, saved, kind, vector_ops=AGAIN * s.scores, repeats=True
         ),
-        product(s.groups, s.keys, value_width, s.queries, None, grad, d_value, (), kind, gradient_of=value),
+        product(s.groups, value_width, s.keys, s.queries, grad, None, d_value, (), kind, gradient_of=value),
         product(
             s.groups,
             s.queries,

@@ -6,6 +6,8 @@ Each function says what it relies on. Nothing outside this file names a private 
 from contextlib import contextmanager
 
 import torch
+from torch._subclasses.fake_tensor import unset_fake_temporarily
+from torch.utils._python_dispatch import TorchDispatchMode
 
 
 def sequence_number():
@@ -148,3 +150,40 @@ def unwrapped(tensor):
     while functorch.is_functorch_wrapped_tensor(tensor):
         tensor = functorch.get_unwrapped(tensor)
     return tensor
+
+
+@contextmanager
+def small_values_are_known(mode, elements=4096):
+    """While this context is open, fake tensors of at most `elements` numbers keep their values where they can.
+
+    Models compute widths and drop rates from arange and linspace while they are built; a fake tensor keeps the values
+    of a constant, but no more than CONSTANT_NUMEL_LIMIT of them and not those of a factory.
+    """
+    from torch._subclasses import fake_tensor
+
+    limit = fake_tensor.CONSTANT_NUMEL_LIMIT
+    fake_tensor.CONSTANT_NUMEL_LIMIT = elements
+    try:
+        with _KnownFactories(mode, elements):
+            yield
+    finally:
+        fake_tensor.CONSTANT_NUMEL_LIMIT = limit
+
+
+class _KnownFactories(TorchDispatchMode):
+    """Gives the results of small factories their values."""
+
+    NAMES = ("aten::arange", "aten::linspace", "aten::logspace", "aten::full", "aten::eye")
+
+    def __init__(self, mode, elements):
+        super().__init__()
+        self._mode, self._elements = mode, elements
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        made = op(*args, **(kwargs or {}))
+        small = isinstance(made, fake_tensor_types()) and 0 < made.numel() <= self._elements
+        if not small or op.name().partition(".")[0] not in self.NAMES or made.device.type != "cpu":
+            return made
+        with unset_fake_temporarily():
+            real = op(*args, **(kwargs or {}))
+        return self._mode.fake_tensor_converter.from_real_tensor(self._mode, real, make_constant=True)

@@ -156,6 +156,8 @@ def _is_turned(uses, phase):
         return False
     if phase is Phase.WGRAD:
         return a.gradient and not b.gradient
+    if phase is Phase.DGRAD:
+        return b.gradient and not a.gradient
     return _is_weight(a) and not _is_weight(b)
 
 
