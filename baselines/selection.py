@@ -1,5 +1,7 @@
 """Choosing among measurements, whatever their kind."""
 
+import re
+
 from baselines.errors import BaselineError
 from baselines.measurement import CONFIDENCES, DEVICE_KINDS, SCOPES
 
@@ -20,8 +22,9 @@ def select(
 ):
     """The measurements that pass every filter that is not None, in their order.
 
-    device, model, dataset: a part of the text, upper or lower case. workload, precision: the whole word, upper or lower
-    case, so that "fp32" does not admit "fp32_or_tf32". device_kind, confidence, scope: one of their vocabularies.
+    device, model, dataset: a part of the text, whatever its case, blanks and hyphens: "resnet50" finds "ResNet-50 v1.5".
+    workload, precision: the whole word in any case, so that "fp32" does not admit "fp32_or_tf32".
+    device_kind, confidence, scope: one of their vocabularies.
     batch_size, year: whole numbers. Raises BaselineError for a filter that no measurement can pass.
     """
     for name, given, words in (
@@ -49,7 +52,12 @@ def select(
     return [
         one
         for one in measurements
-        if all(given is None or given.lower() in getattr(one, name).lower() for name, given in parts.items())
+        if all(given is None or _bare(given) in _bare(getattr(one, name)) for name, given in parts.items())
         and all(given is None or given.lower() == getattr(one, name).lower() for name, given in words.items())
         and all(given is None or given == getattr(one, name) for name, given in exact.items())
     ]
+
+
+def _bare(text):
+    """Letters, digits and points of a text, in lower case."""
+    return re.sub(r"[^a-z0-9.]", "", text.lower())

@@ -1,6 +1,8 @@
 """Datasheet figures of GPUs: the ceilings shown beside what they were measured doing."""
 
+import difflib
 import math
+import re
 from dataclasses import dataclass
 
 from baselines.errors import BaselineError, FileError
@@ -52,7 +54,7 @@ COLUMNS = (
 
 
 def gpu_specs(name):
-    """The GpuSpec of the GPU called `name`, upper or lower case.
+    """The GpuSpec of the GPU called `name`, whatever its case, blanks and hyphens.
 
     name: its name or alias in data/gpu_specs.csv, or a label of the published tables (data/gpu_aliases.csv), or what a
     driver calls it ("NVIDIA H200"). Raises BaselineError, with names that come near, where there is none.
@@ -63,8 +65,6 @@ def gpu_specs(name):
     for row in read_table(DATA / "gpu_aliases.csv", ("label", "name")):
         by_name.setdefault(_spelling(row["label"]), by_name[_spelling(row["name"])])
     if (row := by_name.get(_spelling(name))) is None:
-        import difflib
-
         near = difflib.get_close_matches(_spelling(name), list(by_name), n=3, cutoff=0.5)
         names = ", ".join(dict.fromkeys(by_name[one]["name"] for one in near)) or rows[0]["name"]
         raise BaselineError(f"no datasheet is known of the GPU {name!r}: give a name of {path.name}, e.g. {names}")
@@ -76,9 +76,8 @@ def _spellings(*names):
 
 
 def _spelling(name):
-    """A GPU's name without case, maker and double spaces."""
-    words = name.lower().replace("nvidia", " ").replace("geforce", " ").replace("_", " ").split()
-    return " ".join(words)
+    """Letters, digits and points of a GPU's name in lower case, without its maker's."""
+    return re.sub(r"nvidia|geforce|[^a-z0-9.]", "", name.lower())
 
 
 def _spec(row, path):

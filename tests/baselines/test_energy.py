@@ -1,6 +1,8 @@
 """Energy from counters, and a reason where there is none."""
 
 import math
+import os
+import sys
 import time
 from types import SimpleNamespace
 
@@ -69,14 +71,83 @@ def test_rapl_sums_the_packages_and_not_their_parts(tmp_path):
         RaplCounter(tmp_path).read()
 
 
+class FakeNvml:
+    """A management library of one GPU, whose driver is too old to tell the temperature."""
+
+    NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU = 0, 1, 2
+
+    class NVMLError(Exception):
+        pass
+
+    def __init__(self):
+        self.open = 0
+
+    def nvmlInit(self):
+        self.open += 1
+
+    def nvmlShutdown(self):
+        self.open -= 1
+
+    def nvmlDeviceGetHandleByUUID(self, uuid):
+        if uuid != "GPU-1":
+            raise self.NVMLError("Not Found")
+        return "handle"
+
+    def nvmlSystemGetDriverVersion(self):
+        return b"600.1"
+
+    def nvmlDeviceGetClockInfo(self, handle, clock):
+        return (1500, 2600)[clock]
+
+    def nvmlDeviceGetMaxClockInfo(self, handle, clock):
+        return 1980
+
+    def nvmlDeviceGetEnforcedPowerLimit(self, handle):
+        return 700_000
+
+    def nvmlDeviceGetPowerUsage(self, handle):
+        return 650_500
+
+    def nvmlDeviceGetTemperature(self, handle, sensor):
+        raise self.NVMLError("Function Not Found")
+
+    def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle):
+        return 0x04 | 0x20 | 0x4000
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle):
+        return [SimpleNamespace(pid=os.getpid()), SimpleNamespace(pid=-1)]
+
+    def nvmlDeviceGetGraphicsRunningProcesses(self, handle):
+        return []
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle):
+        return 123_456
+
+
+def test_a_gpu_s_state_is_in_si_units_and_leaves_out_what_an_old_driver_does_not_tell(monkeypatch):
+    nvml = FakeNvml()
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    assert gpu_state("GPU-1") == {
+        "driver": "600.1",
+        "sm_clock_hz": 1.5e9,
+        "sm_clock_max_hz": 1.98e9,
+        "memory_clock_hz": 2.6e9,
+        "power_limit_w": 700.0,
+        "power_w": 650.5,
+        "slowdown_reasons": "software_power_cap,software_thermal",
+        "other_processes": 1,
+    }
+    assert NvmlCounter("GPU-1").read() == (123.456,)
+    assert gpu_state("GPU-2") == {"driver": "unknown: NVML does not answer: Not Found"}
+    assert nvml.open == 0
+
+
 def test_a_gpu_that_nvml_does_not_know_has_an_unknown_driver_and_a_reason():
     assert gpu_state("GPU-none")["driver"].startswith("unknown: NVML")
 
 
 @pytest.mark.parametrize(("pids", "others"), [([], 0), (["own"], 0), (["own", 1, 2], 2), ([7], 0), ([7, 8], 1)])
 def test_other_processes_are_counted_also_from_inside_a_container(pids, others):
-    import os
-
     found = [SimpleNamespace(pid=os.getpid() if pid == "own" else -pid) for pid in pids]
     nvml = SimpleNamespace(
         nvmlDeviceGetComputeRunningProcesses=lambda handle: found,

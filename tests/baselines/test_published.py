@@ -153,6 +153,16 @@ def test_every_line_of_the_matches_fits_some_row_and_says_why_it_widens():
         assert match.note or not match.extra_uncertainty
 
 
+def test_no_line_of_the_data_files_is_idle():
+    rows = published()
+    titles = {row["source_title"] for row in GPU_ROWS if any(row["source_title"] in one.source for one in rows)}
+    assert {row["source_title"] for row in raw("sources.csv")} == titles
+    texts = {row["precision"] for row in GPU_ROWS + FPGA_ROWS}
+    assert {row["text"] for row in raw("precisions.csv")} <= texts
+    for row in raw("gpu_aliases.csv"):
+        assert gpu_specs(row["label"]).name == row["name"]
+
+
 def test_rows_without_an_optimiser_are_forward_and_backward_and_whole_runs_hold_the_loading():
     for row in published(scope="forward_backward"):
         assert "sgd" not in row.notes.lower()
@@ -190,6 +200,11 @@ def test_a_batch_that_depends_on_the_precision_is_read_for_the_row_s_own():
 
 def test_filters_take_parts_of_free_text_and_whole_words_of_vocabularies():
     assert {row.device for row in published(device="v100")} >= {"V100 16GB", "V100-SXM2"}
+    assert {row.model for row in published(device="V100", model="resnet50")} >= {
+        "ResNet-50",
+        "resnet50",
+        "ResNet-50 v1.5",
+    }
     assert {row.precision for row in published(precision="FP32")} == {"fp32"}
     assert all(row.year == 2017 and row.batch_size == 64 for row in published(year=2017, batch_size=64))
     assert len(published(confidence="recalled")) + len(published(confidence="verified")) == len(published())
