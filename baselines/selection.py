@@ -22,7 +22,7 @@ def select(
 ):
     """The measurements that pass every filter that is not None, in their order.
 
-    device, model, dataset: a part of the text, whatever its case, blanks and hyphens: "resnet50" finds "ResNet-50 v1.5".
+    device, model, dataset: a part of the text, whatever its case, blanks and hyphens ("resnet50" finds "ResNet-50").
     workload, precision: the whole word in any case, so that "fp32" does not admit "fp32_or_tf32".
     device_kind, confidence, scope: one of their vocabularies.
     batch_size, year: whole numbers. Raises BaselineError for a filter that no measurement can pass.
