@@ -1,53 +1,82 @@
-"""Array backends: every computation runs on the kind of array handed in (numpy, cupy, torch, any array-API one)."""
+"""Array backends: every computation runs on the kind of array handed in (numpy, torch, cupy, any array-API one).
+
+Whole numbers come as int64, or as float64 that hold whole numbers below 2^53: both give the same results, and floating
+point divides some ten times faster.
+"""
 
 import array_api_compat
 import array_api_compat.numpy as numpy_namespace
 import numpy as np
 
 device = array_api_compat.device
+_PLAIN = (np.ndarray, np.generic, int, float, bool)
 
 
 def namespace(*values):
     """The array-API namespace of the arrays among `values`; numpy's where all of them are plain numbers."""
-    arrays = [value for value in values if hasattr(value, "dtype")]
+    arrays = [value for value in values if not isinstance(value, _PLAIN)]
     return array_api_compat.array_namespace(*arrays) if arrays else numpy_namespace
-
-
-def larger(a, b):
-    """Elementwise maximum of two arrays or numbers."""
-    xp = namespace(a, b)
-    return xp.maximum(xp.asarray(a), xp.asarray(b))
-
-
-def smaller(a, b):
-    """Elementwise minimum of two arrays or numbers."""
-    xp = namespace(a, b)
-    return xp.minimum(xp.asarray(a), xp.asarray(b))
-
-
-def choose(condition, a, b):
-    """`a` where `condition` holds, else `b`; arrays or numbers that broadcast."""
-    xp = namespace(condition, a, b)
-    return xp.where(xp.asarray(condition), xp.asarray(a), xp.asarray(b))
-
-
-def largest(values):
-    """The largest of an array of whole numbers, or the number itself, as an int."""
-    xp = namespace(values)
-    return int(xp.max(xp.asarray(values)))
-
-
-def ceil_div(a, b):
-    """Quotient of whole numbers above 0, rounded up."""
-    return -(-a // b)
-
-
-def real(values):
-    """`values` as float64."""
-    xp = namespace(values)
-    return xp.astype(xp.asarray(values), xp.float64)
 
 
 def to_numpy(values):
     """`values` as a numpy array on the host."""
     return values.get() if hasattr(values, "get") else np.asarray(values)
+
+
+def real(values):
+    """`values` as float64."""
+    xp = namespace(values)
+    return xp.astype(xp.asarray(values), xp.float64, copy=False)
+
+
+def larger(a, b):
+    """Elementwise maximum of two arrays or numbers."""
+    xp = namespace(a, b)
+    return np.maximum(a, b) if xp is numpy_namespace else xp.maximum(xp.asarray(a), xp.asarray(b))
+
+
+def smaller(a, b):
+    """Elementwise minimum of two arrays or numbers."""
+    xp = namespace(a, b)
+    return np.minimum(a, b) if xp is numpy_namespace else xp.minimum(xp.asarray(a), xp.asarray(b))
+
+
+def choose(condition, a, b):
+    """`a` where `condition` holds, else `b`; arrays or numbers that broadcast."""
+    xp = namespace(condition, a, b)
+    if xp is numpy_namespace:
+        return np.where(condition, a, b)
+    return xp.where(xp.asarray(condition), xp.asarray(a), xp.asarray(b))
+
+
+def largest(values):
+    """The largest of an array of whole numbers, or the number itself, as an int."""
+    return int(values.max()) if isinstance(values, np.ndarray) else int(namespace(values).max(values))
+
+
+def floor_div(a, b):
+    """Quotient of whole numbers at least 0 and above 0, rounded down."""
+    return namespace(a, b).floor(a / b) if _is_real(a) or _is_real(b) else a // b
+
+
+def ceil_div(a, b):
+    """Quotient of whole numbers at least 0 and above 0, rounded up."""
+    return namespace(a, b).ceil(a / b) if _is_real(a) or _is_real(b) else -(-a // b)
+
+
+def _is_real(values):
+    return isinstance(values, float) or (hasattr(values, "dtype") and values.dtype == namespace(values).float64)
+
+
+def at_places(places, function, arrays, otherwise):
+    """`otherwise`, with function(*arrays) computed only where `places` holds.
+
+    places: bool, otherwise: number, of one shape, to which each of arrays broadcasts. function takes and returns (n,).
+    """
+    xp = namespace(places)
+    if not bool(xp.any(places)):
+        return otherwise
+    picked = [xp.broadcast_to(xp.asarray(values), places.shape)[places] for values in arrays]
+    result = xp.asarray(xp.broadcast_to(otherwise, places.shape), copy=True)
+    result[places] = function(*picked)
+    return result

@@ -19,7 +19,7 @@ or being loaded for the next (ws). trim: true takes m and n as an edge fold uses
 
 from enum import IntEnum
 
-from accel_model.arrays import ceil_div, choose, larger, largest, smaller
+from accel_model.arrays import at_places, ceil_div, choose, floor_div, larger, largest, smaller
 
 
 class Dataflow(IntEnum):
@@ -65,24 +65,25 @@ def os_cycles(m, n, k, rows, cols, *, overlap, trim, groups=1, cores=1):
     the folds of all groups in order, ceil(folds / cores) each. All broadcast. overlap: Overlap; trim: bool.
     Returns int64 of the broadcast shape. Source: this module's text; proven against RTL.
     """
-    grid = _Folds(m, n, rows, cols, groups)
-    share = ceil_div(grid.total, cores)
+    folds = _Folds(m, n, rows, cols, groups)
+    share = ceil_div(folds.total, cores)
     if not trim:
         return padded_cycles(share, k, rows, cols, overlap)
     if overlap == Overlap.NONE:
-        return share * (k + rows - 2) + grid.sum_m(share) + grid.sum_n(share)
+        return share * (k + rows - 2) + folds.sum_m(share) + folds.sum_n(share)
     if overlap == Overlap.BUFFERED:
-        return share * (k - 2) + grid.sum_m(share) + grid.sum_n(share) + rows
+        return share * (k - 2) + folds.sum_m(share) + folds.sum_n(share) + rows
+    return _longest_share(_os_pipelined, (m, n, k, rows, cols, groups), folds, share, cores)
 
-    def pipelined(start, end):
-        last_m, last_n = grid.m_at(end - 1), grid.n_at(end - 1)
-        starts = grid.phases(k, end - 1) - grid.phases(k, start)
-        wide = grid.last_wide(end - 1)
-        behind = grid.phases(k, end - 1) - grid.phases(k, wide)
-        tail = larger(last_m + last_n, choose(wide >= start, grid.m_at(wide) + cols - behind, 0))
-        return starts + k + tail - 2 + rows
 
-    return _longest_share(pipelined, grid.total, share, cores)
+def _os_pipelined(folds, k, start, end):
+    """Cycles of the trimmed, pipelined os folds from `start` up to `end`."""
+    last, wide = end - 1, folds.last_wide(end - 1)
+    streamed = folds.phases(k, last)
+    behind = streamed - folds.phases(k, wide)
+    ahead = choose(wide >= start, folds.m_at(wide) + folds.cols - behind, 0)
+    tail = larger(folds.m_at(last) + folds.n_at(last), ahead)
+    return streamed - folds.phases(k, start) + k + tail - 2 + folds.rows
 
 
 def ws_cycles(m, n, k, rows, cols, *, overlap, trim, groups=1, cores=1):
@@ -90,23 +91,24 @@ def ws_cycles(m, n, k, rows, cols, *, overlap, trim, groups=1, cores=1):
 
     Arguments, returns and source as in `os_cycles`.
     """
-    grid = _Folds(k, n, rows, cols, groups)
-    share = ceil_div(grid.total, cores)
+    folds = _Folds(k, n, rows, cols, groups)
+    share = ceil_div(folds.total, cores)
     if not trim:
         return padded_cycles(share, m, rows, cols, overlap)
     if overlap == Overlap.NONE:
-        return share * (m + rows - 2) + grid.sum_m(share) + grid.sum_n(share)
+        return share * (m + rows - 2) + folds.sum_m(share) + folds.sum_n(share)
     if overlap == Overlap.BUFFERED:
-        return grid.m_at(0) + share * (m + rows - 2) + grid.sum_n(share)
+        return folds.m_at(0) + share * (m + rows - 2) + folds.sum_n(share)
+    return _longest_share(_ws_pipelined, (k, n, m, rows, cols, groups), folds, share, cores)
 
-    def pipelined(start, end):
-        starts = grid.phases(m, end) - grid.phases(m, start + 1)
-        wide = grid.last_wide(end - 1)
-        behind = grid.phases(m, end) - grid.phases(m, wide + 1)
-        tail = larger(grid.n_at(end - 1), choose(wide >= start, cols - behind, 0))
-        return grid.m_at(start) + starts + m + rows - 2 + tail
 
-    return _longest_share(pipelined, grid.total, share, cores)
+def _ws_pipelined(folds, m, start, end):
+    """Cycles of the trimmed, pipelined ws folds from `start` up to `end`."""
+    wide = folds.last_wide(end - 1)
+    streamed = folds.phases(m, end)
+    ahead = choose(wide >= start, folds.cols - (streamed - folds.phases(m, wide + 1)), 0)
+    tail = larger(folds.n_at(end - 1), ahead)
+    return folds.m_at(start) + streamed - folds.phases(m, start + 1) + m + folds.rows - 2 + tail
 
 
 def is_cycles(m, n, k, rows, cols, *, overlap, trim, groups=1, cores=1):
@@ -155,42 +157,55 @@ class _Folds:
 
     def m_at(self, fold):
         """Rows used by fold number `fold`."""
-        return choose((fold + 1) % self.down == 0, self.edge_m, self.rows)
+        ends_column = floor_div(fold + 1, self.down) * self.down == fold + 1
+        return choose(ends_column, self.edge_m, self.rows)
 
     def n_at(self, fold):
         """Columns used by fold number `fold`."""
-        return choose(fold % self.per_group >= self.before_edge, self.edge_n, self.cols)
+        return choose(self._place(fold) >= self.before_edge, self.edge_n, self.cols)
 
     def sum_m(self, count):
         """Rows used by the first `count` folds together."""
-        return count * self.rows - count // self.down * (self.rows - self.edge_m)
+        return count * self.rows - floor_div(count, self.down) * (self.rows - self.edge_m)
 
     def sum_n(self, count):
         """Columns used by the first `count` folds together."""
-        edge = count // self.per_group * self.down + larger(count % self.per_group - self.before_edge, 0)
+        whole = floor_div(count, self.per_group)
+        edge = whole * self.down + larger(count - whole * self.per_group - self.before_edge, 0)
         return count * self.cols - edge * (self.cols - self.edge_n)
 
     def phases(self, stream, count):
         """Sum of max(stream, rows used) over the first `count` folds."""
         full = larger(stream, self.rows)
-        return count * full - count // self.down * (full - larger(stream, self.edge_m))
+        return count * full - floor_div(count, self.down) * (full - larger(stream, self.edge_m))
 
     def last_wide(self, fold):
         """The latest fold up to `fold` that uses all columns; -1 where there is none."""
-        wide = fold // self.per_group * self.per_group + self.before_edge - 1
-        wide = choose(self.before_edge > 0, wide, -1)
+        wide = choose(self.before_edge > 0, fold - self._place(fold) + self.before_edge - 1, -1)
         return choose(self.n_at(fold) < self.cols, wide, fold)
 
+    def _place(self, fold):
+        return fold - floor_div(fold, self.per_group) * self.per_group
 
-def _longest_share(cycles, total, share, cores):
-    """The largest cycles(start, end) over the cores' contiguous shares [start, end) of `total` folds.
 
-    Only the trimmed pipelined form needs every core: in the others the first share has the fewest edge folds.
+def _longest_share(cycles, sizes, folds, share, cores):
+    """The largest cycles(folds, stream, start, end) over the cores' contiguous shares, trimmed and pipelined.
+
+    sizes: height, width, stream, rows, cols and groups that `folds` comes from. The first share has the fewest edge
+    folds, and no later one ends in more rows; so it takes longest, unless it ends in a column that is narrower than
+    others, the one case in which all cores are looked at.
     """
-    longest = cycles(0 * share, share)
-    for core in range(1, largest(smaller(cores, ceil_div(total, share)))):
-        start = core * share
-        end = smaller(start + share, total)
-        busy = (start < end) & (core < cores)
-        longest = larger(longest, choose(busy, cycles(start, larger(end, start + 1)), 0))
-    return longest
+    first = cycles(folds, sizes[2], 0 * share, share)
+    uneven = (cores > 1) & (folds.across > 1) & (folds.n_at(share - 1) < folds.cols)
+
+    def of_all(height, width, stream, rows, cols, groups, share, cores, longest):
+        folds = _Folds(height, width, rows, cols, groups)
+        for core in range(1, largest(smaller(cores, ceil_div(folds.total, share)))):
+            start = core * share
+            end = smaller(start + share, folds.total)
+            busy = (start < end) & (core < cores)
+            longest = larger(longest, choose(busy, cycles(folds, stream, start, larger(end, start + 1)), 0))
+        return longest
+
+    uneven = uneven & (first == first)  # of the full shape
+    return at_places(uneven, of_all, (*sizes, share, cores, first), first)

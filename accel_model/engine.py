@@ -2,27 +2,24 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, replace
-from types import SimpleNamespace
+from dataclasses import fields
 
 import numpy as np
 
 from accel_model.arrays import device, namespace, to_numpy
-from accel_model.cost import Gemms, gemm_costs, unit_costs
+from accel_model.cost import Gemms, gemm_costs, make_plans, unit_costs
 from accel_model.dataflow import Convention, Dataflow, Overlap
 from accel_model.errors import DesignError, TraceError
+from accel_model.groups_of_designs import alike
 from accel_model.report import Bound, Report
-from accel_model.tiles import Machine
+from accel_model.tiles import Speeds
+from accel_model.tiling import Arrays
 from accel_model.types import PRECISIONS, Phase
 from accel_model.work import PRECISION_OF, Units, host_bytes, unavoidable_bytes, work_of
 
-CHUNK_CELLS = 2**13  # (designs, units) at a time: their arrays, times some 20 tile candidates, stay in the cache
-LARGEST_CYCLES = 2**53
-CLASS = ("dataflow", "overlap", "trim", "convention", "fusion")  # designs alike in these share every formula
-REAL_UNITS = ("a_bytes", "b_bytes", "c_bytes", "a_missed", "b_missed", "c_missed", "other_read", "other_written")
-REAL_UNITS += ("touched", "vector_ops", "launches")
+LARGEST_CYCLES = 2.0**53
 PER_OP = [f.name for f in fields(Report) if f.default is None]
-INTEGER = ("compute_cycles", "tiled_cycles", "bound")
+WHOLE_NUMBERS = ("compute_cycles", "tiled_cycles", "bound")
 
 
 def replay(trace, design, per_op=True, workers=None):
@@ -35,128 +32,156 @@ def replay(trace, design, per_op=True, workers=None):
     """
     if not len(trace):
         raise TraceError("the trace has no ops: capture a step, or make a trace with Trace.from_gemms")
-    count = len(design)
-    out = _empty(count, len(trace) if per_op else 0)
-    jobs = list(_jobs(trace, design))
-    if workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    columns = {f.name: to_numpy(getattr(design, f.name)) for f in fields(design) if f.name != "name"}
+    out = _empty(len(design), len(trace) if per_op else 0)
+    prepared = {}
+    ranks = _ranks(trace, columns)
+
+    def work_at(fusion, rank):
+        if (fusion, rank) not in prepared:
+            prepared[fusion, rank] = _Prepared(trace, fusion, rank, design.rows)
+        return prepared[fusion, rank]
+
+    jobs = [(work_at(bool(group.fusion), group.rank), group) for group in alike(columns, ranks, work_at)]
 
     def run(job):
-        for name, values in _chunk(*job[1:], per_op).items():
-            out[name][job[0]] = values
+        for rows, sums in _run(*job, columns, design.name, per_op):
+            for name, values in sums.items():
+                # a group's values stand at its first op, zeros at the ops that joined it
+                place = np.ix_(rows, job[0].head) if name in PER_OP else rows
+                out[name][place] = values
 
-    if workers > 1 and len(jobs) > 1 and isinstance(design.rows, np.ndarray):
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if workers > 1 and len(jobs) > 1:
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(run, jobs))
     else:
         for job in jobs:
             run(job)
-    return _finish(trace, design, out, per_op)
+    return _finish(trace, columns, out)
+
+
+def _ranks(trace, columns):
+    """int64 (designs,), the rank of each design's buffer among the thresholds of its variant of the trace."""
+    rank = np.full(len(columns["rows"]), -1)
+    for fusion in np.unique(columns["fusion"]).tolist():
+        mine = columns["residency"] & (columns["fusion"] == fusion)
+        rank[mine] = work_of(trace, fusion).rank(columns["buffer_bytes"][mine])
+    return rank
 
 
 def _empty(count, ops):
     out = {"phase_s": np.empty((count, len(Phase))), "bound_s": np.empty((count, len(Bound)))}
     out |= {"energy_j": np.empty(count), "dram_total_bytes": np.empty(count)}
     if ops:
-        out |= {name: np.empty((count, ops), dtype=np.int64 if name in INTEGER else np.float64) for name in PER_OP}
+        types = {name: np.int64 if name in WHOLE_NUMBERS else np.float64 for name in PER_OP}
+        out |= {name: np.zeros((count, ops), dtype=dtype) for name, dtype in types.items()}
     return out
 
 
-def _jobs(trace, design):
-    """(rows of the design table, class, prepared work, those designs) for each chunk of designs that are alike."""
-    keys = np.stack([to_numpy(getattr(design, name)).astype(np.int64) for name in CLASS], axis=1)
-    size, resident = to_numpy(design.buffer_bytes), to_numpy(design.residency)
-    rank = np.empty(len(design), dtype=np.int64)
-    for fusion in np.unique(keys[:, -1]).tolist():
-        mine = keys[:, -1] == fusion
-        rank[mine] = np.where(resident, work_of(trace, bool(fusion)).rank(size), -1)[mine]
-    keys = np.concatenate([keys, rank[:, None]], axis=1)
-    kinds, which = np.unique(keys, axis=0, return_inverse=True)
-    order = np.argsort(which.reshape(-1), kind="stable")
-    ends = np.cumsum(np.bincount(which.reshape(-1), minlength=len(kinds)))
-    prepared = {}
-    for kind, start, end in zip(kinds.tolist(), [0, *ends[:-1]], ends, strict=True):
-        at = tuple(kind[-2:])
-        if at not in prepared:
-            prepared[at] = _Prepared(trace, bool(kind[-2]), kind[-1], design)
-        step = max(1, CHUNK_CELLS // max(len(prepared[at].gemms), 1))
-        for first in range(start, end, step):
-            rows = order[first : min(first + step, end)]
-            yield rows, kind, prepared[at], design[rows] if isinstance(design.rows, np.ndarray) else _pick(design, rows)
-
-
-def _pick(design, rows):
-    xp = namespace(design.rows)
-    index = xp.asarray(rows, device=device(design.rows))
-    moved = {f.name: xp.take(getattr(design, f.name), index, axis=0) for f in fields(design) if f.name != "name"}
-    return replace(design, name=design.name[rows], **moved)
-
-
 class _Prepared:
-    """The distinct work of a trace for one buffer rank, in the design's kind of arrays."""
+    """The distinct work of a trace for one buffer rank, in arrays like `like`."""
 
-    def __init__(self, trace, fusion, rank, design):
-        work = work_of(trace, fusion)
-        units, row_of = work.at(rank)
-        with_macs = units.m > 0  # they sort last: their groups are above 0
-        self.without = int((~with_macs).sum())
-        shapes, shape_of = _distinct_gemms(units.take(np.flatnonzero(with_macs)))
-        phases = trace.ops.phase[work.head]
-        weights = np.zeros((len(units), len(Phase)))
-        np.add.at(weights, (row_of, phases), 1.0)
-        like = design.rows
+    def __init__(self, trace, fusion, rank, like):
         self.xp, self.device = namespace(like), device(like)
-        self.units, self.gemms = self.move(units), self.move(shapes)
-        self.shape_of = self.array(shape_of)
+        work = work_of(trace, fusion)
+        units, self.row_of = work.at(rank)
+        self.head = work.head
+        has_macs = units.m > 0  # they sort last: their groups are above 0
+        self.without = int((~has_macs).sum())
+        gemms, shape_of = units.take(np.flatnonzero(has_macs)).distinct_gemms()
+        weights = np.zeros((len(units), len(Phase)))
+        np.add.at(weights, (self.row_of, trace.ops.phase[work.head]), 1.0)
+        self.units, self.gemms = (Units(**{n: self.array(v) for n, v in vars(u).items()}) for u in (units, gemms))
+        self.shape_of = self.xp.asarray(shape_of, device=self.device)
         self.weights = self.array(weights)
-        self.row_of, self.head, self.ops = row_of, work.head, len(trace)
 
     def array(self, values):
-        return self.xp.asarray(values, device=self.device)
-
-    def move(self, units):
-        """`units` as arrays of the backend, byte and vector columns in float64."""
-        columns = {f.name: getattr(units, f.name) for f in fields(units)}
-        macs = (units.groups * units.m * units.n * units.k).astype(np.float64)
-        moved = {n: self.array(v.astype(np.float64) if n in REAL_UNITS else v) for n, v in columns.items()}
-        return _Columns(len(units), macs=self.array(macs), **moved)
+        """`values` in float64, on the backend."""
+        return self.xp.asarray(values.astype(np.float64), device=self.device)
 
 
-class _Columns(SimpleNamespace):
-    def __init__(self, length, **columns):
-        super().__init__(**columns)
-        self.length = length
-
-    def __len__(self):
-        return self.length
-
-
-def _distinct_gemms(units):
-    """(Units that differ in what the tile search sees, row of each of `units` in them)."""
-    other = ("other_read", "other_written", "touched", "vector_ops", "launches")
-    table = np.stack([getattr(units, f.name) for f in fields(Units) if f.name not in other], axis=1)
-    if not len(table):
-        return units, np.zeros(0, dtype=np.int64)
-    _, first, row_of = np.unique(table, axis=0, return_index=True, return_inverse=True)
-    return units.take(first), row_of.reshape(-1)
-
-
-def _chunk(kind, work, design, per_op):
-    """Sums, and per-op columns, of a chunk of designs of one class: {name of Report or sum: numpy array}."""
+def _run(work, group, columns, names, per_op):
+    """Yield (rows of the design table, {name: numpy array}) for each chunk of designs of `group`, all of one class."""
     xp = work.xp
-    dataflow, overlap, trim, convention = (kind[CLASS.index(name)] for name in CLASS[:-1])
-    columns = {
-        f.name: getattr(design, f.name)[:, None] for f in fields(design) if f.name not in ("name", "mac_rate", "mac_j")
-    }
-    columns["vector_j"] = design.mac_j[:, 0][:, None] / 2
-    columns |= {name: xp.take(getattr(design, name), work.units.precision, axis=1) for name in ("mac_rate", "mac_j")}
-    gemms = _gemms(xp, work, design, columns, Dataflow(dataflow), Overlap(overlap), bool(trim), Convention(convention))
-    columns |= {n: xp.astype(columns[n], xp.float64) for n in ("accumulator_bytes", "vector_lanes")}
-    costs = unit_costs(_real_elements(xp, work.units), columns, gemms)
-    shape = (design.rows.shape[0], len(work.units))
-    costs = {name: xp.broadcast_to(values, shape) for name, values in costs.items()}
-    op_s, each = costs["op_s"], xp.sum(work.weights, axis=1)
-    won = [xp.where(costs["bound"] == bound, op_s, 0.0) @ each for bound in Bound]
+    rows = group.array_rows
+    arrays = Arrays(
+        dataflow=Dataflow(group.dataflow),
+        overlap=Overlap(group.overlap),
+        trim=bool(group.trim),
+        convention=Convention(group.convention),
+        **{n: work.array(columns[n][rows])[:, None] for n in ("rows", "cols", "cores", "accumulator_bytes")},
+    )
+    plans = make_plans(work.gemms, arrays) if len(work.gemms) else []
+    for chunk in group.chunks:
+        design = {name: work.array(values[chunk.rows]) for name, values in columns.items()}
+        mac = {
+            name: xp.take(design.pop(name), _whole(xp, work.units.precision), axis=1) for name in ("mac_rate", "mac_j")
+        }
+        design = {name: values[:, None] for name, values in design.items()} | mac
+        design["vector_j"] = work.array(columns["mac_j"][chunk.rows, :1]) / 2.0  # the mean of an fp32 add and multiply
+        gemms = _gemms(work, plans, chunk, columns, names)
+        costs = unit_costs(work.units, design, gemms)
+        shape = (len(chunk.rows), len(work.units))
+        yield chunk.rows, _sums(work, {n: xp.broadcast_to(v, shape) for n, v in costs.items()}, per_op)
+
+
+def _gemms(work, plans, chunk, columns, names):
+    """Gemms of all units of `work` on the designs of `chunk`: (designs, units), zeros for units without MACs."""
+    xp, distinct = work.xp, chunk.distinct
+    zeros = xp.zeros((len(chunk.rows), work.without), dtype=xp.float64, device=work.device)
+    if not plans:
+        return Gemms(*[zeros] * len(fields(Gemms)))
+    design = {n: work.array(columns[n][distinct])[:, None] for n in ("clock_hz", "buffer_bytes", "dram_write_cost")}
+    rate = xp.take(work.array(columns["mac_rate"][distinct]), _whole(xp, work.gemms.precision), axis=1)
+    buffer_bytes_per_s = columns["buffer_bytes_per_s"][distinct]
+    speeds = Speeds(
+        cycle_s=1.0 / (design["clock_hz"] * rate),
+        buffer_bytes=design["buffer_bytes"],
+        buffer_bytes_per_s=work.array(buffer_bytes_per_s)[:, None] if np.isfinite(buffer_bytes_per_s).any() else None,
+        read_bytes_per_s=work.array(columns["dram_bytes_per_s"][distinct] * columns["dram_efficiency"][distinct])[
+            :, None
+        ],
+        write_cost=design["dram_write_cost"],
+    )
+    costs = gemm_costs(work.gemms, plans, xp.asarray(chunk.array_of, device=work.device), speeds)
+    _check(work, costs, distinct, columns, names)
+    of_design, of_unit = xp.asarray(chunk.distinct_of, device=work.device), work.shape_of
+    wide = (xp.take(xp.take(getattr(costs, f.name), of_design, axis=0), of_unit, axis=1) for f in fields(Gemms))
+    return Gemms(*(xp.concat([zeros, values], axis=1) for values in wide))
+
+
+def _check(work, costs, rows, columns, names):
+    """Raise DesignError where a GEMM takes more than 2^53 cycles, or has no tile that fits the buffer."""
+    cycles, time_s = to_numpy(costs.compute_cycles), to_numpy(costs.time_s)
+    tiled = to_numpy(costs.tiled_cycles)
+    for bad in (~(np.maximum(cycles, tiled) <= LARGEST_CYCLES), ~np.isfinite(time_s)):
+        if not bad.any():
+            continue
+        design, unit = np.argwhere(bad)[0]
+        row = rows[design]
+        m, n, k = (int(to_numpy(getattr(work.gemms, name))[unit]) for name in ("m", "n", "k"))
+        size = f"{columns['rows'][row]} x {columns['cols'][row]} array"
+        if np.isfinite(time_s[design, unit]):
+            raise DesignError(
+                f"design {str(names[row])!r}: a GEMM with M={m}, N={n}, K={k} takes over 2^53 cycles on its {size}: "
+                "give a larger array, or split the op"
+            )
+        raise DesignError(
+            f"design {str(names[row])!r}: buffer_bytes {columns['buffer_bytes'][row]} is less than one tile of a GEMM "
+            f"with M={m}, N={n}, K={k} on its {size}: give a larger buffer, or an array with shorter sides"
+        )
+
+
+def _whole(xp, values):
+    return xp.astype(values, xp.int64)
+
+
+def _sums(work, costs, per_op):
+    xp, op_s = work.xp, costs["op_s"]
+    each = xp.sum(work.weights, axis=1)
+    won = [xp.where(costs["bound"] == bound, op_s, xp.zeros_like(op_s)) @ each for bound in Bound]
     sums = {
         "phase_s": op_s @ work.weights,
         "bound_s": xp.stack(won, axis=1),
@@ -164,106 +189,29 @@ def _chunk(kind, work, design, per_op):
         "dram_total_bytes": costs["dram_bytes"] @ each,
     }
     sums = {name: to_numpy(values) for name, values in sums.items()}
-    return sums | (_by_op(work, costs) if per_op else {})
+    if per_op:
+        sums |= {name: to_numpy(costs[name])[:, work.row_of] for name in PER_OP}
+    return sums
 
 
-def _real_elements(xp, units):
-    changed = _Columns(len(units), **{n: v for n, v in vars(units).items() if n != "length"})
-    changed.element_bytes = xp.astype(units.element_bytes, xp.float64)
-    return changed
-
-
-def _gemms(xp, work, design, columns, dataflow, overlap, trim, convention):
-    """Gemms for all units of `work`: (designs, units), zeros for those without MACs."""
-    designs = design.rows.shape[0]
-    if not len(work.gemms):
-        zero = xp.zeros((designs, len(work.units)), dtype=xp.float64, device=work.device)
-        whole = xp.zeros(zero.shape, dtype=xp.int64, device=work.device)
-        return Gemms(zero, whole, whole, zero, zero, whole)
-    rate = xp.take(design.mac_rate, work.gemms.precision, axis=1)
-    limited = bool(xp.any(xp.isfinite(columns["buffer_bytes_per_s"])))
-    machine = Machine(
-        dataflow=dataflow,
-        overlap=overlap,
-        trim=trim,
-        convention=convention,
-        rows=columns["rows"],
-        cols=columns["cols"],
-        cores=columns["cores"],
-        cycle_s=1.0 / (columns["clock_hz"] * rate),
-        accumulator_bytes=columns["accumulator_bytes"],
-        buffer_bytes=xp.astype(columns["buffer_bytes"], xp.float64),
-        buffer_bytes_per_s=columns["buffer_bytes_per_s"] if limited else None,
-        read_bytes_per_s=columns["dram_bytes_per_s"] * columns["dram_efficiency"],
-        write_cost=columns["dram_write_cost"],
-    )
-    _check_cycles(xp, work.gemms, machine)
-    costs = gemm_costs(work.gemms, machine, dataflow)
-    _check_fit(xp, work.gemms, design, costs.time_s)
-    wide = {}
-    for f in fields(Gemms):
-        values = xp.take(xp.broadcast_to(getattr(costs, f.name), (designs, len(work.gemms))), work.shape_of, axis=1)
-        zeros = xp.zeros((designs, work.without), dtype=values.dtype, device=work.device)
-        wide[f.name] = xp.concat([zeros, values], axis=1)
-    return Gemms(**wide)
-
-
-def _check_cycles(xp, units, d):
-    """Raise DesignError where the padded cycles of a unit, in floating point, pass 2^53."""
-    r, c = xp.astype(d.rows, xp.float64), xp.astype(d.cols, xp.float64)
-    m, n, k = (xp.astype(size, xp.float64) for size in (units.m, units.n, units.k))
-    worst = xp.astype(units.groups, xp.float64) * (2 * r + c + m + n + k)
-    for high, wide in ((m, n), (k, n), (k, m)):
-        folds = xp.ceil(high / r) * xp.ceil(wide / c)
-        if bool(xp.any(folds * worst > 2.0**62)):
-            raise DesignError(
-                "an op takes more cycles than an int64 holds on these designs: use a larger array, or split the op"
-            )
-
-
-def _check_fit(xp, units, design, time_s):
-    misfit = to_numpy(~xp.isfinite(time_s))
-    if misfit.any():
-        row, unit = np.argwhere(misfit)[0]
-        m, n, k = (int(getattr(units, name)[int(unit)]) for name in ("m", "n", "k"))
-        rows, cols = int(design.rows[int(row)]), int(design.cols[int(row)])
-        raise DesignError(
-            f"design {design.name[row]!r} has buffer_bytes {int(design.buffer_bytes[int(row)])}, less than one tile "
-            f"of a GEMM with M={m}, N={n}, K={k} on its {rows} x {cols} array: "
-            "give a larger buffer or a smaller array"
-        )
-
-
-def _by_op(work, costs):
-    """Columns (designs, ops): a group's at its first op, zeros at the ops that joined it."""
-    result = {}
-    for name in PER_OP:
-        values = to_numpy(costs[name])
-        column = np.zeros((values.shape[0], work.ops), dtype=np.int64 if name in INTEGER else np.float64)
-        column[:, work.head] = values[:, work.row_of]
-        result[name] = column
-    return result
-
-
-def _finish(trace, design, out, per_op):
-    clock, pes = to_numpy(design.clock_hz), to_numpy(design.rows) * to_numpy(design.cols) * to_numpy(design.cores)
+def _finish(trace, columns, out):
+    pes = columns["rows"] * columns["cols"] * columns["cores"]
     macs = np.bincount(PRECISION_OF[trace.ops.dtype], trace.ops.macs, len(PRECISIONS))
-    mac_s = (macs / to_numpy(design.mac_rate)).sum(axis=1) / (pes * clock)
+    mac_s = (macs / columns["mac_rate"]).sum(axis=1) / (pes * columns["clock_hz"])
     read, written = unavoidable_bytes(trace)
-    kept = np.minimum(to_numpy(design.buffer_bytes), read)
-    dram_floor = (read - kept + written) / to_numpy(design.dram_bytes_per_s)
-    host_s = host_bytes(trace) / to_numpy(design.host_bytes_per_s)
+    from_dram = np.maximum(read - columns["buffer_bytes"], 0) + written
+    host_s = host_bytes(trace) / columns["host_bytes_per_s"]
     step_s = out["phase_s"].sum(axis=1) + host_s
-    energy_j = out.pop("energy_j") + host_s * to_numpy(design.static_w)
+    energy_j = out.pop("energy_j") + host_s * columns["static_w"]
     watts = np.divide(energy_j, step_s, out=np.zeros_like(energy_j), where=step_s > 0)
     return Report(
         step_s=step_s,
         host_s=host_s,
-        floor_s=np.maximum(mac_s, dram_floor),
+        floor_s=np.maximum(mac_s, from_dram / columns["dram_bytes_per_s"]),
         utilisation=np.divide(mac_s, step_s, out=np.zeros_like(mac_s), where=step_s > 0),
         energy_j=energy_j,
         watts=watts,
-        over_watts_limit=watts > to_numpy(design.watts_limit),
-        fits=trace.live_bytes().max() <= to_numpy(design.dram_capacity_bytes),
+        over_watts_limit=watts > columns["watts_limit"],
+        fits=trace.live_bytes().max() <= columns["dram_capacity_bytes"],
         **out,
     )

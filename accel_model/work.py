@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from accel_model.arrays import real, smaller
 from accel_model.fusion import fused, unfused
 from accel_model.residency import NEVER, reuse_distances
 from accel_model.types import DTYPE_BYTES, PERSISTENT_ROLES, PRECISIONS, DType, Kind, Operand, Phase, Role, dtype_of
@@ -52,7 +53,38 @@ class Units:
     launches: np.ndarray
 
     def __len__(self):
-        return len(self.m)
+        return self.m.shape[0]
+
+    @property
+    def macs(self):
+        """float64 (units,), multiply-accumulates."""
+        return real(self.groups * self.m * self.n * self.k)
+
+    @property
+    def a_held(self):
+        """float64 (units,), bytes of A that a buffer needs to hold: M x K elements, or fewer where they overlap."""
+        return smaller(self.a_bytes, real(self.groups * self.m * self.k * self.element_bytes))
+
+    @property
+    def b_held(self):
+        """float64 (units,), the same of B."""
+        return smaller(self.b_bytes, real(self.groups * self.n * self.k * self.element_bytes))
+
+    def distinct_gemms(self):
+        """(Units that differ in what the tiles of an op depend on, int64 (units,) row of each unit in them)."""
+        other = ("other_read", "other_written", "touched", "vector_ops", "launches")
+        return self._distinct([f.name for f in fields(self) if f.name not in other])
+
+    def distinct(self):
+        """(Units that differ in anything, int64 (units,) row of each unit in them), those without MACs first."""
+        return self._distinct([f.name for f in fields(self)])
+
+    def _distinct(self, names):
+        table = np.stack([getattr(self, name) for name in names], axis=1)
+        if not len(table):
+            return self, np.zeros(0, dtype=np.int64)
+        _, first, row_of = np.unique(table, axis=0, return_index=True, return_inverse=True)
+        return self.take(first), row_of.reshape(-1)
 
     def take(self, rows):
         """The units at `rows`, int64 (n,)."""
@@ -91,9 +123,7 @@ class Work:
         away = self.distance > bound
         np.add.at(missed, (self.column[away], self.group[away]), self.size[away])
         full = replace(self.units, **dict(zip(MISSES, missed, strict=True)))
-        table = np.stack([getattr(full, f.name) for f in fields(full)], axis=1)
-        _, first, row_of = np.unique(table, axis=0, return_index=True, return_inverse=True)
-        return full.take(first), row_of.reshape(-1)
+        return full.distinct()
 
 
 @lru_cache(maxsize=16)
