@@ -1,6 +1,7 @@
 """Timing of torch devices: the only file of this package that imports torch."""
 
 import contextlib
+import logging
 import math
 import time
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from baselines.sampling import Plan, Warm, take, warm_up
 CHECKED_STEPS = 3
 CAPTURE_WARMUP = 3  # steps on a side stream before a capture, as in torch's notes on CUDA graphs
 TF32_CAPABILITY = (8, 0)  # Ampere
+
+_log = logging.getLogger(__name__)
 
 
 def best_device(wanted="auto"):
@@ -193,13 +196,17 @@ def measure_all(
     The step trains in earnest; weights and optimiser state go back to where they were before each block and at the end.
     batch: what copy_in takes; tensors are pinned for a GPU.
     precision: what the step computes in; "fp32" turns TF32 off and "tf32" turns it on while measuring.
-    plan: a sampling Plan. Returns a list of Measurements and a list of (mode, BaselineError) of modes left out.
+    plan: a sampling Plan. Returns a list of Measurements and a list of (mode, BaselineError) of modes left out; raises
+    BaselineError where not even the first eager steps run, or a name is none.
     """
     device = torch.device(best_device(str(device)))
+    allowed = (
+        SCOPES if not hasattr(step, "compute") else ("step", *(["step_and_copy"] if hasattr(step, "copy_in") else []))
+    )
     for scope in scopes:
-        if scope not in SCOPES or (scope == "step_and_loading" and hasattr(step, "compute")):
+        if scope not in allowed:
             raise MeasurementError(
-                f"scope is {scope!r}: give step or step_and_copy, or a callable that does what it says"
+                f"scope is {scope!r} and this step can be timed in {', '.join(allowed)}: name one of them"
             )
     with _settings(device, precision):
         job = _start(step, device, batch, batch_size, precision, plan or Plan())
@@ -280,6 +287,8 @@ def _start(step, device, batch, batch_size, precision, plan):
 def _interleaved(job, modes, scopes):
     """(_Runs, refusals) of every mode and scope, block by block in turn."""
     timers, warms, refused = [], [], []
+    if job.device.type == "cuda":
+        torch.cuda.empty_cache()
     for mode in modes:
         try:
             with _explained(job.device, job.batch_size):
@@ -288,18 +297,26 @@ def _interleaved(job, modes, scopes):
                 warms += [warm_up(timer, job.plan) for timer in new]
             timers += new
         except BaselineError as error:
-            refused.append((mode, error))
+            refused.append((mode, _freed(error)))
     try:
         with _explained(job.device, job.batch_size):
             samples = take(timers, warms, job.plan)
             context = device_context(job.device) | _torch_settings()
             energies = [_energy(job, timer, warm.step_s) for timer, warm in zip(timers, warms, strict=True)]
     except BaselineError as error:
+        error = _freed(error)
         return [], refused + [(mode, error) for mode in dict.fromkeys(timer.mode.name for timer in timers)]
     return [
         _Run(timer.mode.name, timer.scope, warm, *sampled, *energy, context)
         for timer, warm, sampled, energy in zip(timers, warms, samples, energies, strict=True)
     ], refused
+
+
+def _freed(error):
+    """`error` without the frames it came through, which would keep a mode's memory alive."""
+    _log.debug("not measured", exc_info=error)
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 @dataclass(frozen=True)
@@ -374,9 +391,11 @@ def _prepared(job, mode):
 
 
 def _compiled(step, device):
-    """The step with its model compiled while the mode is active."""
-    step.model.compile()
-    compiled, step.model._compiled_call_impl = step.model._compiled_call_impl, None
+    """The step with its model compiled, for this batch size alone, while the mode is active."""
+    torch.compiler.reset()  # or, after some models of one class, torch would quietly run the next ones eagerly
+    before = step.model._compiled_call_impl
+    step.model.compile(dynamic=False)
+    compiled, step.model._compiled_call_impl = step.model._compiled_call_impl, before
 
     @contextlib.contextmanager
     def active():
@@ -384,7 +403,7 @@ def _compiled(step, device):
         try:
             yield
         finally:
-            step.model._compiled_call_impl = None
+            step.model._compiled_call_impl = before
 
     return _Mode("compiled", _compute(step), active)
 
@@ -523,6 +542,8 @@ def _flags(warm, context):
         yield "not stable when the warm-up ended"
     if context.get("other_processes"):
         yield f"{context['other_processes']} other processes on the device"
+    if context["load_average"] > context["cpus"] + 0.5:
+        yield f"the machine was busy: {context['load_average']:.1f} processes wanted its {context['cpus']} CPUs"
     slow = {"hardware_slowdown", "software_thermal", "hardware_thermal", "hardware_power_brake"}
     if reasons := slow.intersection(context.get("slowdown_reasons", "").split(",")):
         yield f"the device was slowed down: {', '.join(sorted(reasons))}"

@@ -140,7 +140,7 @@ class Cheat(nn.Linear):
         super().__init__(20, 5)
         self.factor, self.compiled_calls = factor, 0
 
-    def compile(self):
+    def compile(self, dynamic):
         self._compiled_call_impl = self.other
 
     def other(self, inputs):
@@ -163,6 +163,29 @@ def test_a_mode_that_trains_alike_is_timed(batch):
     assert not refused and len(found) == 2 and step.model.compiled_calls > 10
 
 
+def test_what_does_not_fit_beside_the_others_is_measured_alone_and_frees_its_memory(batch):
+    class Greedy(Step):
+        """Runs out of memory the first time that it is warmed up compiled, as beside another mode's memory."""
+
+        tries = 0
+
+        def compute(self):
+            compiled = self.model._compiled_call_impl is not None
+            self.tries += compiled
+            if compiled and self.tries == 10:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().compute()
+
+    found, refused = measure_all(
+        Greedy(model=Cheat(1.0)), "cpu", ("eager", "compiled"), ("step",), batch=batch, plan=SHORT, **NAMED
+    )
+    assert [one.mode for one in found] == ["eager", "compiled"] and not refused
+    _, ((_, error),) = measure_all(
+        Step(model=Cheat(1.5)), "cpu", ("compiled",), ("step",), batch=batch, plan=SHORT, **NAMED
+    )
+    assert error.__traceback__ is error.__context__ is error.__cause__ is None
+
+
 @pytest.mark.parametrize(
     ("mode", "match"), [("graphs", "CUDA graphs need a CUDA device"), ("fast", "no mode is called 'fast'")]
 )
@@ -173,7 +196,7 @@ def test_a_mode_that_cannot_be_had_is_refused(batch, mode, match):
 
 def test_a_compiler_that_fails_is_a_mode_error(batch):
     class Broken(nn.Linear):
-        def compile(self):
+        def compile(self, dynamic):
             raise OSError("no compiler here\nand more lines")
 
     with pytest.raises(ModeError, match=r"cannot run in mode compiled: OSError: no compiler here$"):
@@ -235,9 +258,17 @@ def test_other_errors_of_a_step_are_not_hidden():
 
 
 def test_a_scope_that_the_step_does_not_cover_is_refused(batch):
-    for scope in ("whole", "step_and_loading"):
+    for scope in ("whole", "step_and_loading", "forward_backward"):
         with pytest.raises(BaselineError, match="scope"):
             measure(Step(), "cpu", scope=scope, batch=batch, plan=SHORT, **NAMED)
+
+    class Uncopied:
+        def compute(self):
+            return 0.0
+
+    with pytest.raises(BaselineError, match="step_and_copy"):
+        measure(Uncopied(), "cpu", scope="step_and_copy", plan=SHORT, **NAMED)
+    assert measure(lambda: 0.0, "cpu", scope="forward_backward", plan=SHORT, **NAMED).scope == "forward_backward"
 
 
 def test_an_optimiser_of_adams_kind_is_capturable_only_while_captured(batch):
