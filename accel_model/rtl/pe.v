@@ -8,9 +8,10 @@
 // `out`, which frees the sum for the next fold. It is held there until the last row that the fold uses has come as
 // far (`release_column`), then it moves down a row per cycle. `sum` and `out` are the ping-pong pair.
 //
-// Weight-stationary (1): y is a weight on its way to its row; the column moves them down at each edge at which one
-// enters it (`shift`), and `load` tells that this is the last one and all are in their rows. The first x of a fold takes `shadow` into use, which frees it for the next fold's weights; `shadow` and
-// `weight` are the ping-pong pair. `out`, the sum of the rows above plus this product, moves down each cycle.
+// Weight-stationary (1): y is a weight on its way to its row. A column moves its weights down at each edge at which one
+// enters it (`shift`); `load` tells that this one is the last, and all are in their rows. The first x of a fold takes
+// `shadow` into use, which frees it for the next fold's weights; `shadow` and `weight` are the ping-pong pair. `out`,
+// the sum of the rows above plus this product, moves down each cycle.
 //
 // PRODUCT_STAGES = 1 puts a register behind the multiplier, for clock speed: what follows comes one cycle later.
 module pe #(

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import logging
+import re
 from itertools import product
 from pathlib import Path
 
@@ -82,8 +83,9 @@ def mode_name(dataflow, overlap, trim):
 
 
 def source_hash():
-    """SHA-256 over the Verilog sources, in the order of SOURCES."""
-    return hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()
+    """SHA-256 over the Verilog sources in the order of SOURCES, without comments and spacing."""
+    code = (re.sub(r"//.*", "", path.read_text()).split() for path in SOURCES)
+    return hashlib.sha256(" ".join(word for words in code for word in words).encode()).hexdigest()
 
 
 def read_table(path=TABLE):

@@ -63,10 +63,10 @@ def simulate(products, rows, cols, *, product_stages=0, gaps=False, timeout_s=60
     Returns a list of (cycles: int, y: int64 (groups, m, n)); y holds the part that the core's folds contribute.
     Raises SimulationError where Icarus Verilog is missing or fails, or results are lost.
     """
-    os_array = {product.dataflow == Dataflow.OS for product in products}
-    if len(os_array) != 1:
+    families = {product.dataflow == Dataflow.OS for product in products}
+    if len(families) != 1:
         raise SimulationError("give products that are all os, or all ws and is: the array is built for one of the two")
-    os_array = os_array.pop()
+    os_array = families.pop()
     plans = [_os_plan(p, rows, cols) if os_array else _ws_plan(p, rows, cols) for p in products]
     beats = {
         "x": np.concatenate([plan.x for plan in plans]),
