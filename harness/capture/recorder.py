@@ -5,6 +5,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from accel_model.types import Role
 from harness.capture import torch_private
+from harness.capture.fake_corrections import corrected
 from harness.capture.parts import Call, info_of
 from harness.capture.storages import Origin
 from harness.capture.writer import EMPTY
@@ -32,6 +33,7 @@ class Recorder(TorchDispatchMode):
         self.writer, self.attribution = writer, attribution
         self.storages = writer.storages
         self.paused = 0
+        self._fake = torch_private.fake_mode_is_active()
 
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
         if any(kind not in PLAIN for kind in types):
@@ -39,6 +41,8 @@ class Recorder(TorchDispatchMode):
         kwargs = kwargs or {}
         outputs = op(*args, **kwargs)
         if op.namespace not in ("prim", "profiler"):
+            if self._fake:
+                outputs = corrected(op, args, outputs)
             self._see(op, args, kwargs, outputs)
         return outputs
 

@@ -43,10 +43,12 @@ def fake_tensor_types():
 
 
 def fake_mode():
-    """A mode in which tensors have shapes and no memory."""
+    """A mode in which tensors have shapes and no memory; copy.deepcopy of a model made in it stays in it."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    return FakeTensorMode()
+    mode = FakeTensorMode()
+    mode.__deepcopy__ = lambda memo: mode  # a fake tensor's attributes, its mode among them, are copied with it
+    return mode
 
 
 def fake_mode_is_active():
