@@ -55,11 +55,12 @@ def timeline(trace, report, designs=(0,), names=None):
         raise TimelineError(f"there are {len(names)} names for {len(designs)} designs: give one each")
     labels = _labels(trace)
     events = []
-    for process, (row, name) in enumerate(zip(designs, names, strict=True), 1):
-        events.append(_meta("process_name", process, 0, name=name))
-        for track, title in enumerate(TRACKS):
-            events.append(_meta("thread_name", process, track, name=title))
-            events.append(_meta("thread_sort_index", process, track, sort_index=track))
+    for number, (row, name) in enumerate(zip(designs, names, strict=True), 1):
+        process = 100 * number
+        events.append(_meta("process_name", process, TRACKS[0], name=name))
+        for position, track in enumerate(TRACKS):
+            events.append(_meta("thread_name", process, track, name=track))
+            events.append(_meta("thread_sort_index", process, track, sort_index=position))
         events += _slices(trace, report, row, process, labels)
     return {"traceEvents": events, "displayTimeUnit": "ns"}
 
@@ -78,8 +79,8 @@ def _slices(trace, report, row, process, labels):
     ends_s = host_s + np.cumsum(op_s)
     if not np.isfinite(ends_s).all():
         raise TimelineError(f"design {row} has an op whose time is not finite: check the design's rates")
-    start_s = ends_s - op_s
-    start, end = _ns(np.append(host_s, ends_s[:-1])), _ns(ends_s)
+    start_s = np.append(host_s, ends_s[:-1])
+    start, end = _ns(start_s), _ns(ends_s)
     launched = np.minimum(_ns(start_s + launch_s), end)
     busy = {name: getattr(report, column)[row] for name, column in RESOURCES.items()}
     until = {name: np.minimum(_ns(start_s + launch_s + seconds), end) for name, seconds in busy.items()}
@@ -117,14 +118,19 @@ def _slice(name, category, process, track, start_ns, end_ns, details):
         "cat": category,
         "ph": "X",
         "pid": process,
-        "tid": TRACKS.index(track),
+        "tid": _thread(process, track),
         **times,
         "args": details,
     }
 
 
 def _meta(kind, process, track, **value):
-    return {"name": kind, "ph": "M", "pid": process, "tid": track, "args": value}
+    return {"name": kind, "ph": "M", "pid": process, "tid": _thread(process, track), "args": value}
+
+
+def _thread(process, track):
+    """A number that no other track or process has, and not 0, which Perfetto takes for the idle thread."""
+    return process + 1 + TRACKS.index(track)
 
 
 def _ns(seconds):

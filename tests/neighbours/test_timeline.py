@@ -46,7 +46,11 @@ def designs():
 
 
 def slices(events, process, track):
-    found = [e for e in events if e["ph"] == "X" and (e["pid"], e["tid"]) == (process, TRACKS.index(track))]
+    """(start and end in ns, event) of each slice, looked up by the names that a viewer shows."""
+    named = {(e["name"], e["args"].get("name"), e["pid"]): e for e in events if e["ph"] == "M"}
+    (pid,) = {pid for kind, name, pid in named if (kind, name) == ("process_name", process)}
+    tid = named["thread_name", track, pid]["tid"]
+    found = [e for e in events if e["ph"] == "X" and (e["pid"], e["tid"]) == (pid, tid)]
     return [(round(e["ts"] * 1000), round((e["ts"] + e["dur"]) * 1000), e) for e in found]
 
 
@@ -55,7 +59,8 @@ def test_slices_add_up_to_the_report():
     report = replay(trace, designs())
     rows = list(range(len(report)))
     events = timeline(trace, report, rows)["traceEvents"]
-    for process, row in enumerate(rows, 1):
+    for row in rows:
+        process = f"design {row}"
         ops = slices(events, process, "ops")
         end = max(stop for _, stop, _ in ops)
         assert end == pytest.approx(report.step_s[row] * 1e9, abs=1)
@@ -70,10 +75,10 @@ def test_slices_of_a_track_follow_each_other_inside_their_op():
     trace = mixed_trace(np.random.default_rng(1))
     report = replay(trace, designs())
     events = timeline(trace, report, [1])["traceEvents"]
-    ops = {e["args"]["op"]: (start, stop) for start, stop, e in slices(events, 1, "ops")}
+    ops = {e["args"]["op"]: (start, stop) for start, stop, e in slices(events, "design 1", "ops")}
     assert len(ops) == (report.op_s[1] > 0).sum()
     for track in TRACKS:
-        drawn = slices(events, 1, track)
+        drawn = slices(events, "design 1", track)
         assert all(start <= stop for start, stop, _ in drawn)
         assert all(before[1] <= after[0] for before, after in pairwise(drawn))
         for start, stop, event in drawn:
@@ -89,6 +94,9 @@ def test_file_is_in_chromes_trace_event_format(tmp_path):
     assert set(read) == {"traceEvents", "displayTimeUnit"}
     named = {e["args"]["name"] for e in read["traceEvents"] if e["name"] == "process_name"}
     assert named == {"nominal", "other"}
+    threads = [(e["pid"], e["tid"]) for e in read["traceEvents"] if e["name"] == "thread_name"]
+    assert len({tid for _, tid in threads}) == len(threads) == 2 * len(TRACKS)
+    assert min(min(thread) for thread in threads) > 0  # Perfetto keeps 0 for the idle thread
     for event in read["traceEvents"]:
         assert event["ph"] in ("X", "M")
         assert isinstance(event["name"], str) and isinstance(event["pid"], int) and isinstance(event["tid"], int)
