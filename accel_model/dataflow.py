@@ -128,7 +128,7 @@ def scalesim_cycles(dataflow, m, n, k, rows, cols, *, groups=1, cores=1):
     """Compute cycles as SCALE-Sim v3 reports them: padded folds one after another, one less than their sum.
 
     Per fold OS R+C+K-2, WS 2R+C+M-2, IS 2R+C+N-2. Arguments as in `os_cycles`; dataflow: OS, WS or IS.
-    Source: SCALE-Sim v3 (scalesim/compute, scalesim/single_layer_sim.py), `--save` summary "Compute cycles".
+    Source: SCALE-Sim 3.0.0, COMPUTE_REPORT.csv, column "Total Cycles" without stalls; figures in tests/neighbours.
     """
     if dataflow == Dataflow.OS:
         folds, fold = ceil_div(m, rows) * ceil_div(n, cols), rows + cols + k - 2
