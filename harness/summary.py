@@ -169,8 +169,8 @@ def ceiling_table(result: Result, config):
     )
     title = f"Ceiling on {ceiling.workload}: {ceiling.samples_per_s:.0f} samples/s with every MAC unit busy"
     note = (
-        f"{ceiling.macs_per_sample / 1e9:.4g} GMAC per training sample. The fastest published row of each device, taken "
-        f"as printed; no completion of the accelerator can do better than this."
+        f"{ceiling.macs_per_sample / 1e9:.4g} GMAC per training sample. The fastest published row of each device, as "
+        f"printed; no completion of the accelerator can do better than this."
     )
     return Table(title, columns, rows, note)
 

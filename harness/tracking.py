@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from harness.errors import TrackingError
 BATCH = 1000  # metrics in one call, MLflow's limit
 LONGEST_PARAM = 6000  # characters; MLflow cuts what is longer
 SQLITE = "sqlite:///"
+LOCK_WAIT_S = 10  # that another program may hold a database file
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ def prepare(config):
         return None
     uri = _absolute(config.uri)
     with _explained(uri), _alone(uri):
+        _check_file(uri)
         client = _client(uri)
         experiment = client.get_experiment_by_name(config.experiment)
         if experiment is None:
@@ -143,6 +146,19 @@ def _relative(uri):
     return uri.replace(f"{SQLITE}{Path.cwd()}{os.sep}", SQLITE)
 
 
+def _check_file(uri):
+    """Raise what is wrong with a database file at once, where MLflow would try again for minutes."""
+    if not uri.startswith(SQLITE):
+        return
+    path = Path(uri.removeprefix(SQLITE))
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is not a file")
+    if path.exists():
+        with contextlib.closing(sqlite3.connect(path, timeout=LOCK_WAIT_S)) as database:
+            database.execute("BEGIN IMMEDIATE")  # fails where the file is locked, read-only or no database
+            database.rollback()
+
+
 @contextlib.contextmanager
 def _alone(uri):
     """Hold the lock of a database file; other stores look after themselves."""
@@ -166,7 +182,7 @@ def _explained(uri, folder=None):
 
     try:
         yield
-    except (MlflowException, SQLAlchemyError, RequestException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, RequestException, sqlite3.Error, OSError) as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
         detail = lines[0] if lines else type(error).__name__
         kept = f"; results are kept in {folder}" if folder else ""

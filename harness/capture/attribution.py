@@ -1,5 +1,6 @@
 """Which module and which phase an op belongs to, in forward, recompute and backward."""
 
+import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -49,6 +50,7 @@ class Attribution:
         self._owners = {}  # id of a parameter -> layer
         self._stack = []
         self._made = {}  # sequence number -> Made
+        self._before = -1  # the newest node from before the step
         self._engine = []  # (create_graph, depth of the stack) of each running backward pass
 
     def name_modules(self, model, prefix):
@@ -71,6 +73,9 @@ class Attribution:
             stack.callback(modules.register_module_forward_pre_hook(self._enter).remove)
             stack.callback(modules.register_module_forward_hook(self._leave, always_call=True).remove)
             stack.enter_context(torch_private.on_backward(self._enter_backward, self._leave_backward))
+            stack.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", ".*there are global hooks on modules.*")  # of compiled ones, traced eager
+            self._before = torch_private.sequence_number()
             yield
 
     def place(self):
@@ -80,7 +85,8 @@ class Attribution:
         if node is None:
             if self.updating and not torch.is_grad_enabled():
                 return Place(self._top(), Phase.UPDATE)
-            return Place(self._top(), Phase.FORWARD if self._stack else None, attention=attention)
+            forward = self._stack or self._in_custom_function()
+            return Place(self._top(), Phase.FORWARD if forward else None, attention=attention)
         if torch_private.accumulates(node):
             return Place(self.layer_of_parameter(node.variable), Phase.WGRAD, backward=True)
         made = self._made.get(torch_private.node_sequence_number(node))
@@ -107,6 +113,12 @@ class Attribution:
             made.weight |= weight
             made.data |= data
         made.growing &= not (works and torch.is_grad_enabled())
+
+    def _in_custom_function(self):
+        """Whether a custom autograd function runs its forward: gradients are off, and a new node is there."""
+        number = torch_private.sequence_number()
+        made = self._made.get(number)
+        return not torch.is_grad_enabled() and (made.growing if made else number > self._before)
 
     def _top(self):
         return self._stack[-1] if self._stack else 0

@@ -27,9 +27,13 @@ def compose():
     return composed
 
 
-def halfstep(*arguments, folder, timeout_s=300):
-    """Run the program with `arguments` in `folder`; returns the finished process with its output as text."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+def halfstep(*arguments, folder, python_path=None, timeout_s=300, **options):
+    """Run the program with `arguments` in `folder`; returns the finished process with its output as text.
+
+    python_path: a folder whose sitecustomize.py runs first. options: of subprocess.run.
+    """
+    paths = [str(path) for path in (python_path, ROOT) if path]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "200"}
     return subprocess.run(
         [sys.executable, "-m", "harness", *arguments],
         cwd=folder,
@@ -38,4 +42,5 @@ def halfstep(*arguments, folder, timeout_s=300):
         text=True,
         timeout=timeout_s,
         check=False,
+        **options,
     )
