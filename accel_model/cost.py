@@ -51,7 +51,7 @@ def gemm_costs(u, plans, array_of, speeds):
         cycles = namespace(u.m).take(untiled, array_of, axis=0)
         if plan is None:
             return _ideal(u, cycles, speeds)
-        found = search(plan, array_of, speeds)
+        found = search(plan, array_of, speeds, u)
         found = Gemms(found.time_s, cycles, found.cycles, found.read, found.written, found.array_bytes)
         if best is not None:
             faster = found.time_s < best.time_s
@@ -66,7 +66,7 @@ def _ideal(u, cycles, speeds):
     sizes = (u.m, u.n, u.k, 1.0, 1.0, u.element_bytes, 0.0)
     least = u.groups * array_bytes(Dataflow.IDEAL, *sizes, chunk=u.k, overlapped=0.0)
     read, written = u.a_missed + u.b_missed, u.c_missed
-    dram_s = (read + written * speeds.write_cost) / speeds.read_bytes_per_s
+    dram_s = (read + u.other_read + (written + u.other_written) * speeds.write_cost) / speeds.read_bytes_per_s
     columns = (larger(cycles * speeds.cycle_s, dram_s), cycles, cycles, read, written, least)
     return Gemms(*(namespace(u.m).broadcast_to(column, cycles.shape) for column in columns))
 
@@ -88,7 +88,7 @@ def unit_costs(u, design, gemms):
         "dram_bytes": dram,
         "buffer_traffic_bytes": traffic,
         "compute_s": gemms.tiled_cycles / (design["clock_hz"] * design["mac_rate"]),
-        "buffer_s": traffic / design["buffer_bytes_per_s"],
+        "buffer_s": (gemms.array_bytes + u.touched) / design["buffer_bytes_per_s"],
         "dram_s": (read + written * design["dram_write_cost"]) / dram_bytes_per_s,
         "vector_s": u.vector_ops / (design["vector_lanes"] * design["clock_hz"]),
         "launch_s": u.launches * design["launch_s"],

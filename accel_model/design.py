@@ -33,7 +33,9 @@ class Design:
     convention: np.ndarray = setting("choice", Convention.RTL, "which cycles are counted", Convention)
     accumulator_bytes: np.ndarray = setting("count", 4, "bytes of one partial sum")
     buffer_bytes: np.ndarray = setting("count", 4 * 2**20, "bytes of on-chip memory for tensors and tiles")
-    buffer_bytes_per_s: np.ndarray = setting("unbounded", INF, "bytes/s between that memory and the arrays")
+    buffer_bytes_per_s: np.ndarray = setting(
+        "unbounded", INF, "bytes/s between that memory and the PEs; DRAM has a port of its own"
+    )
     residency: np.ndarray = setting("flag", True, "tensors may stay on chip from op to op")
     fusion: np.ndarray = setting("flag", False, "vector work joins the op that produces its operand")
     dram_capacity_bytes: np.ndarray = setting("unbounded", INF, "bytes")

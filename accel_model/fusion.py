@@ -76,14 +76,14 @@ def fused(trace):
 def _only_readers(reads, writes, tensors):
     """{(op, tensor written there): the one op that reads it before its next write}, where there is just one.
 
-    A tensor that outlives the step, or is carried to the next, has a reader that the trace does not show.
+    A tensor that is carried to the next step has a reader there.
     """
-    outlives = (tensors.freed >= len(reads)) | np.isin(tensors.role, PERSISTENT_ROLES)
+    carried = np.isin(tensors.role, PERSISTENT_ROLES)
     readers, result, rewritten = {}, {}, set()
     for op in reversed(range(len(reads))):
         for tensor, _ in writes[op]:
             seen = readers.pop(tensor, set())
-            if len(seen) == 1 and (tensor in rewritten or not outlives[tensor]):
+            if len(seen) == 1 and (tensor in rewritten or not carried[tensor]):
                 result[op, tensor] = next(iter(seen))
             rewritten.add(tensor)
         for tensor, _ in reads[op]:

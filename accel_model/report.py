@@ -40,7 +40,7 @@ class Report:
     compute_cycles: np.ndarray | None = None  # int64, the untiled closed form
     tiled_cycles: np.ndarray | None = None  # int64, with the chosen tiles
     dram_bytes: np.ndarray | None = None
-    buffer_traffic_bytes: np.ndarray | None = None
+    buffer_traffic_bytes: np.ndarray | None = None  # to and from the PEs, and to and from DRAM
     compute_s: np.ndarray | None = None
     dram_s: np.ndarray | None = None
     buffer_s: np.ndarray | None = None

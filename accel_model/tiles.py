@@ -36,12 +36,13 @@ class Chosen:
     written: object
 
 
-def search(plan, array_of, speeds):
+def search(plan, array_of, speeds, u):
     """The fastest candidate of `plan` for each unit on each design; of equally fast ones, the one of fewest tiles.
 
-    array_of: int64 (designs,), the array in the plan that each design has. Every candidate has a lower bound, the
-    larger of its MACs' and its bytes' time; only those whose bound is below the time of the most promising one are
-    timed in full, so the result is that of timing all. Returns Chosen.
+    array_of: int64 (designs,), the array in the plan that each design has. u: the plan's Units: what joined an op adds
+    its bytes to the op's, and neither DRAM nor buffer moves them all in less than their sum takes. Every candidate has
+    a lower bound, the largest of its sums; only those whose bound is below the time of the most promising one are timed
+    in full, so the result is that of timing all. Returns Chosen.
     """
     xp = namespace(plan.all_cycles)
     tilings, arrays, units = plan.shape
@@ -52,8 +53,8 @@ def search(plan, array_of, speeds):
 
     work_s = spread(plan.all_cycles) * speeds.cycle_s
     if speeds.buffer_bytes_per_s is not None:
-        work_s = larger(work_s, spread(plan.all_array_bytes) / speeds.buffer_bytes_per_s)
-    stored = spread(plan.written) * speeds.write_cost
+        work_s = larger(work_s, (spread(plan.all_array_bytes) + u.touched) / speeds.buffer_bytes_per_s)
+    stored = (spread(plan.written) + u.other_written) * speeds.write_cost + u.other_read
     bounds = []
     for order in Order:
         moved_s = (spread(plan.read[order]) + stored) / speeds.read_bytes_per_s
@@ -64,11 +65,12 @@ def search(plan, array_of, speeds):
     cell = xp.arange(designs * units, device=device(work_s))
     promising = xp.argmin(bounds, axis=0)
     at_most = _time_s(plan, speeds, array_of, promising, cell)
-    at_most = choose(xp.isfinite(xp.min(bounds, axis=0)), at_most, 0.0)
+    least = xp.min(bounds, axis=0)
+    at_most = choose(xp.isfinite(least), larger(at_most, least), 0.0)
     open_ = bounds <= at_most * (1.0 + 1e-9)
     candidate, cell_of = xp.nonzero(open_)
     times = xp.full(bounds.shape, float("inf"), dtype=xp.float64, device=device(work_s))
-    times[open_] = _time_s(plan, speeds, array_of, candidate, cell_of)
+    times[open_] = larger(_time_s(plan, speeds, array_of, candidate, cell_of), bounds[open_])
     fastest = xp.min(times, axis=0)
     tiles = xp.full(bounds.shape, float("inf"), dtype=xp.float64, device=device(work_s))
     tiles[open_] = _entries(plan, array_of, candidate, cell_of)(plan.tiles)

@@ -72,8 +72,7 @@ class Units:
 
     def distinct_gemms(self):
         """(Units that differ in what the tiles of an op depend on, int64 (units,) row of each unit in them)."""
-        other = ("other_read", "other_written", "touched", "vector_ops", "launches")
-        return self._distinct([f.name for f in fields(self) if f.name not in other])
+        return self._distinct([f.name for f in fields(self) if f.name not in ("vector_ops", "launches")])
 
     def distinct(self):
         """(Units that differ in anything, int64 (units,) row of each unit in them), those without MACs first."""

@@ -1,0 +1,145 @@
+"""Random traces that a training step could have: convolutions, GEMMs and vector ops over shared tensors."""
+
+import numpy as np
+
+from accel_model.trace import Ops, Tensors, Trace, Uses, table
+from accel_model.types import DTYPE_BYTES, DType, Kind, Operand, Phase, Role
+
+
+def random_gemms(rng, count, largest=300):
+    """Sizes (groups, m, n, k) of `count` GEMMs, int64 (count,) each; about a third have edges of 1."""
+    sizes = rng.integers(1, largest, size=(3, count))
+    sizes[rng.random(sizes.shape) < 0.12] = 1
+    return rng.choice([1, 1, 1, 2, 5, 32], size=count), *sizes
+
+
+def random_trace(rng, count=40):
+    """A Trace of `count` ops in which tensors are made, read again, rewritten and freed."""
+    names = ("kind", "groups", "m", "n", "k", "vector_ops", "phase")
+    columns = {name: np.zeros(count, dtype=np.int64) for name in names}
+    uses, tensors = [], []
+
+    def tensor(size, role, born):
+        tensors.append({"bytes": int(size), "role": role, "born": born, "freed": count})
+        return len(tensors) - 1
+
+    weights = [tensor(rng.integers(1, 2000) * 4, Role.PARAMETER, 0) for _ in range(4)]
+    current = tensor(rng.integers(1, 5000) * 4, Role.INPUT, 0)
+    older = [current]
+    for op in range(count):
+        columns["phase"][op] = rng.choice([Phase.FORWARD, Phase.DGRAD, Phase.WGRAD, Phase.UPDATE])
+        other = int(rng.choice(older))
+        if rng.random() < 0.4:
+            columns["kind"][op] = Kind.GEMM
+            columns["groups"][op], columns["m"][op], columns["n"][op], columns["k"][op] = (
+                int(size[0]) for size in random_gemms(rng, 1, 80)
+            )
+            uses.append((op, current, False, Operand.A))
+            uses.append((op, int(rng.choice(weights)), False, Operand.B))
+        else:
+            columns["kind"][op] = rng.choice([Kind.ELEMENTWISE, Kind.REDUCE, Kind.COPY, Kind.OPTIMIZER])
+            columns["vector_ops"][op] = rng.integers(1, 10_000)
+            uses.append((op, current, False, Operand.OTHER))
+            if other != current:
+                uses.append((op, other, False, Operand.OTHER))
+        if rng.random() < 0.15:
+            uses.append((op, int(rng.choice(weights)), True, Operand.OTHER))
+        if rng.random() < 0.2:
+            uses.append((op, current, True, Operand.OTHER))  # in place
+        else:
+            current = tensor(rng.integers(1, 5000) * 4, Role.ACTIVATION, op)
+            older.append(current)
+            uses.append((op, current, True, Operand.C))
+        if len(older) > 6:
+            gone = older.pop(int(rng.integers(0, 3)))
+            tensors[gone]["freed"] = op + 1
+    size = np.array([t["bytes"] for t in tensors])
+    op, of, write, operand = (np.array(column) for column in zip(*uses, strict=True))
+    part = np.where(rng.random(len(op)) < 0.1, 2, 1)  # some uses touch half a tensor
+    return Trace(
+        ops=table(Ops, count, dtype=DType.FP32, call=np.arange(count), **columns),
+        tensors=table(
+            Tensors,
+            len(size),
+            elements=size // 4,
+            bytes=size,
+            role=np.array([t["role"] for t in tensors]),
+            born=np.array([t["born"] for t in tensors]),
+            freed=np.array([t["freed"] for t in tensors]),
+        ),
+        uses=table(Uses, len(op), op=op, tensor=of, write=write, operand=operand, bytes=size[of] // part),
+    )
+
+
+def conv_trace(layers, batch, dtype="fp32", phases=(Phase.FORWARD, Phase.DGRAD, Phase.WGRAD)):
+    """A Trace of bare 2-D convolutions, each in all of `phases`.
+
+    layers: [(in_channels, input_size, out_channels, filter_size, stride, padding, groups)], square.
+    """
+    rows, uses, tensors = [], [], []
+    element = int(DTYPE_BYTES[DType[dtype.upper()]])
+    for channels, size, out_channels, kernel, stride, padding, groups in layers:
+        out = (size + 2 * padding - kernel) // stride + 1
+        pixels, area = batch * out * out, kernel * kernel
+        elements = (batch * channels * size * size, out_channels * channels // groups * area, pixels * out_channels)
+        for phase in phases:
+            sides = {
+                Phase.FORWARD: (pixels, out_channels // groups, channels // groups * area),
+                Phase.DGRAD: (pixels, channels // groups * area, out_channels // groups),
+                Phase.WGRAD: (channels // groups * area, out_channels // groups, pixels),
+            }[phase]
+            roles = {
+                Phase.FORWARD: (Operand.A, Operand.B, Operand.C),
+                Phase.DGRAD: (Operand.C, Operand.B, Operand.A),
+                Phase.WGRAD: (Operand.A, Operand.C, Operand.B),
+            }[phase]
+            op = len(rows)
+            rows.append((phase, groups, *sides, channels, out_channels, size, kernel, out, stride, padding))
+            for count, operand in zip(elements, roles, strict=True):
+                uses.append((op, len(tensors), operand == Operand.C, operand, count * element))
+                tensors.append((count, op))
+    phase, groups, m, n, k, channels, out_channels, size, kernel, out, stride, padding = map(
+        np.array, zip(*rows, strict=True)
+    )
+    op, of, write, operand, used = map(np.array, zip(*uses, strict=True))
+    count, born = map(np.array, zip(*tensors, strict=True))
+
+    def square(values):
+        return np.stack([np.zeros_like(values), values, values])
+
+    return Trace(
+        ops=table(
+            Ops,
+            len(rows),
+            kind=Kind.CONV,
+            dtype=DType[dtype.upper()],
+            call=np.arange(len(rows)),
+            **{"phase": phase, "groups": groups, "m": m, "n": n, "k": k, "batch": batch},
+            **{"in_channels": channels, "out_channels": out_channels},
+            **{"input_size": square(size), "filter_size": square(kernel), "output_size": square(out)},
+            **{"stride": square(stride), "padding": square(padding), "dilation": square(np.ones_like(stride))},
+        ),
+        tensors=table(
+            Tensors,
+            len(count),
+            elements=count,
+            bytes=count * element,
+            role=Role.ACTIVATION,
+            born=born,
+            freed=born + 1,
+            dtype=DType[dtype.upper()],
+        ),
+        uses=table(Uses, len(op), op=op, tensor=of, write=write, operand=operand, bytes=used),
+    )
+
+
+def random_convolutions(rng, count):
+    """Layers for conv_trace: strides, paddings, groups and 1 x 1 filters among them."""
+    layers = []
+    while len(layers) < count:
+        groups = int(rng.choice([1, 1, 1, 2, 4]))
+        kernel, stride = int(rng.choice([1, 3, 5])), int(rng.choice([1, 1, 2, 3]))
+        size = int(rng.integers(kernel, 20))
+        channels, out_channels = (int(c) * groups for c in rng.integers(1, 12, size=2))
+        layers.append((channels, size, out_channels, kernel, stride, int(rng.integers(0, kernel // 2 + 1)), groups))
+    return layers
