@@ -88,7 +88,10 @@ class Attribution:
             forward = self._stack or self._in_custom_function()
             return Place(self._top(), Phase.FORWARD if forward else None, attention=attention)
         if torch_private.accumulates(node):
-            return Place(self.layer_of_parameter(node.variable), Phase.WGRAD, backward=True)
+            leaf = node.variable
+            trained = id(leaf) in self._owners or isinstance(leaf, torch.nn.Parameter)
+            phase = Phase.WGRAD if trained else Phase.DGRAD
+            return Place(self.layer_of_parameter(leaf), phase, backward=True)
         made = self._made.get(torch_private.node_sequence_number(node))
         layer = made.layer if made else 0
         create_graph, depth = self._engine[-1]

@@ -95,8 +95,14 @@ class Session:
     def watching(self):
         """The context in which everything that torch does is recorded."""
         stack = ExitStack()
-        attention = attention_calls(self.attribution, self.fused_attention)
-        for context in (self.attribution.watching(), self.updates.watching(), attention, self.recorder):
+        contexts = (
+            torch_private.views_are_replayed(),
+            self.attribution.watching(),
+            self.updates.watching(),
+            attention_calls(self.attribution, self.fused_attention),
+            self.recorder,
+        )
+        for context in contexts:
             stack.enter_context(context)
         return stack
 

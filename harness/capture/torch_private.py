@@ -189,3 +189,11 @@ class _KnownFactories(TorchDispatchMode):
         with unset_fake_temporarily():
             real = op(*args, **(kwargs or {}))
         return self._mode.fake_tensor_converter.from_real_tensor(self._mode, real, make_constant=True)
+
+
+def views_are_replayed():
+    """A context in which the gradient of a changed view is traced through the view itself.
+
+    Fake tensors always do so; real ones otherwise go through as_strided, which is the same work in other ops.
+    """
+    return torch.autograd._force_original_view_tracking(True)

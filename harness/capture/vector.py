@@ -275,7 +275,12 @@ def pool(call):
 
 
 def copy(call):
-    return whole(call, Kind.COPY, 0)
+    return whole(call, Kind.COPY)
+
+
+def fill(call):
+    """Writes only: where there is an input, its shape alone is used."""
+    return [Part(Kind.COPY, (), read_all(*call.written))]
 
 
 def gather(call):
@@ -333,7 +338,8 @@ FORMULAS = (
     dict.fromkeys(ELEMENTWISE, elementwise)
     | dict.fromkeys(REDUCE, reduce)
     | dict.fromkeys(POOL, pool)
-    | dict.fromkeys(COPIES | FILLS, copy)
+    | dict.fromkeys(COPIES, copy)
+    | dict.fromkeys(FILLS, fill)
     | dict.fromkeys(GATHERS, gather)
     | dict.fromkeys(SCATTERS, scatter)
     | dict.fromkeys(WHOLE_GATHERS, whole_gather)
