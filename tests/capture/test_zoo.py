@@ -21,7 +21,7 @@ LONG = (
     "shufflenet_v2_x2_0 squeezenet1_0 swin_s swin_v2_t swin_v2_s vgg11 vgg13 vgg16 vit_b_16 vit_b_32 wide_resnet50_2"
 )
 NAMES = QUICK.split() + [pytest.param(name, marks=pytest.mark.slow) for name in LONG.split()]
-SIZES = {"alexnet": 64, "inception_v3": 96, "maxvit_t": 224, "vit_b_16": 224, "vit_b_32": 224}
+SIZES = {"alexnet": 64, "inception_v3": 128, "maxvit_t": 224, "vit_b_16": 224, "vit_b_32": 224}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -34,6 +34,9 @@ def test_fake_equals_real_for_image_classifiers(name, classify, assert_same):
 
     with initialisation_does_nothing():
         step = build()
+    with torch.no_grad():
+        for parameter in step.model.parameters():
+            parameter.zero_()  # unset memory holds denormal numbers, which are slow
     assert_same(capture(step, warmup=0), capture_model(build, warmup=0))
 
 
