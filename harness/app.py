@@ -68,8 +68,8 @@ def deliver(result, config, folder, place, run_id):
     results.write(folder / "summary.md", text)
     results.write_json(folder / "layers.json", layers)
     results.write(folder / "layers.png", charts.layers(layers, *record_run.layer_title(result, config)))
-    if rows := record_run.claim_rows(result):
-        results.write(folder / "claims.png", charts.claim(rows, *record_run.claim_title(config)))
+    if rows := record_run.speedup_rows(result):
+        results.write(folder / "speedups.png", charts.speedups(rows, *record_run.speedup_title(config)))
     results.write_json(folder / results.RESULT, record_run.as_json(result, config, command))
     tracking.log(
         place,

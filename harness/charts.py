@@ -25,52 +25,46 @@ def layers(table, title, device):
         if points:
             axes.plot(*zip(*points, strict=True), marker, color=color, markersize=6, label=label)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.4g}")
     axes.set_yticks(range(len(names)), names, fontsize=9)
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.3, -0.7)
     axes.set_xlabel("time per training step, forward, backward and update (ms)")
-    _finish(axes, title)
-    figure.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=9)
+    _finish(figure, axes, title)
     return _png(figure)
 
 
-def claim(rows, title, thresholds):
-    """PNG bytes of the time reduction of each baseline with its interval, and the claims' thresholds.
+def speedups(rows, title, thresholds):
+    """PNG bytes of the accelerator's speed-up over each baseline with its interval, and what the claims ask for.
 
-    rows: list of (label, low, middle, high, ceiling), fractions. thresholds: {label: fraction}.
+    rows: list of (label, low, middle, high, ceiling), measured over simulated time; low may be 0.
+    thresholds: {label: speed-up}.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 1.8 + 0.3 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(9, 1.9 + 0.22 * len(rows)), layout="constrained")
     axes = figure.subplots()
-    least = -1.0  # longer times are cut off at twice the baseline's
+    least = min(0.5, *(0.7 * middle for _, _, middle, _, _ in rows))
     for row, (_, low, middle, high, ceiling) in enumerate(rows):
-        axes.plot(
-            [100 * max(low, least), 100 * max(high, least)],
-            [row, row],
-            color=BLUE,
-            linewidth=2.5,
-            solid_capstyle="butt",
-        )
-        marker = "o" if middle > least else "<"
-        axes.plot(100 * max(middle, least), row, marker, color=BLUE, markersize=6)
-        if ceiling > least:
-            axes.plot(100 * ceiling, row, "|", color=GREY, markersize=12, markeredgewidth=2)
+        axes.plot([max(low, least), high], [row, row], color=BLUE, linewidth=2.5, solid_capstyle="butt")
+        axes.plot(middle, row, "o", color=BLUE, markersize=5)
+        axes.plot(ceiling, row, "|", color="black", markersize=9, markeredgewidth=1.5)
     for (label, threshold), style in zip(thresholds.items(), ("--", ":", "-."), strict=False):
-        axes.axvline(100 * threshold, color=ORANGE, linestyle=style, label=label)
-    axes.plot([], [], "o-", color=BLUE, label="simulated against published or measured, with interval")
-    axes.plot([], [], "|", color=GREY, markersize=12, markeredgewidth=2, label="ceiling: every MAC unit busy")
-    axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=9)
-    axes.invert_yaxis()
-    axes.set_xlim(100 * least - 4, 100)
-    axes.set_xlabel("training time saved by the accelerator (%); left of 0 it is slower")
-    _finish(axes, title)
-    figure.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=9)
+        axes.axvline(threshold, color=ORANGE, linewidth=2, linestyle=style, label=f"{label}: {threshold:.3g}x")
+    axes.plot([], [], "o-", color=BLUE, label="nominal completion, with interval")
+    axes.plot([], [], "|", color="black", markersize=9, markeredgewidth=1.5, label="ceiling: every MAC unit busy")
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}x")
+    axes.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=8)
+    axes.set_ylim(len(rows) - 0.3, -0.7)
+    axes.set_xlabel("speed-up of the accelerator over the baseline; left of 1x it is slower")
+    _finish(figure, axes, title)
     return _png(figure)
 
 
-def _finish(axes, title):
-    axes.set_title(title, loc="left", fontsize=11)
+def _finish(figure, axes, title):
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    figure.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=9)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-WIDTH = 160  # of output that goes to a file or a pipe
+WIDTH = 220  # of output that goes to a file or a pipe
 
 
 def console():

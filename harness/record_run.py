@@ -42,25 +42,29 @@ def layer_title(result: Result, config):
     return f"{config.workload.name}, batch {config.batch_size}, {config.precision.name}: time by layer", device
 
 
-def claim_rows(result: Result):
-    """(label, low, middle, high, ceiling) of the time saved against the fastest row of each device and precision."""
+def speedup_rows(result: Result):
+    """(label, low, middle, high, ceiling) of the speed-up over the fastest row of each device that a claim speaks of."""
     fastest = {}
-    for one in result.comparisons:
+    for one, verdicts in zip(result.comparisons, result.verdicts, strict=True):
         key = (one.baseline.device, one.baseline.precision)
-        if one.baseline.kind != "live" and (key not in fastest or one.reduction[1, 0] < fastest[key].reduction[1, 0]):
+        counts = any(verdict.decides for verdict in verdicts)
+        if counts and (key not in fastest or one.gain[1, 0] < fastest[key].gain[1, 0]):
             fastest[key] = one
     rows = []
-    for one in sorted(fastest.values(), key=lambda one: -one.reduction[1, 0]):
-        low, middle, high = (float(value) for value in one.reduction[:, 0])
-        label = f"{one.baseline.device} ({one.baseline.year}), b{one.baseline.batch_size}, {one.baseline.precision}"
-        rows.append((label, low, middle, high, 1 - float(one.floor_ratio.min())))
+    for one in sorted(fastest.values(), key=lambda one: -one.gain[1, 0]):
+        low, middle, high = (1 + float(value) for value in one.gain[:, 0])
+        precision = one.baseline.precision.replace("_or_", "/")
+        label = (
+            f"{one.baseline.device} ({one.baseline.year or one.baseline.kind}), b{one.baseline.batch_size}, {precision}"
+        )
+        rows.append((label, low, middle, high, 1 / float(one.floor_ratio.min())))
     return rows
 
 
-def claim_title(config):
-    """(title, {label: threshold}) of the picture of claims, every threshold as a reduction of time."""
-    thresholds = {name: 1 - 1 / speedup(claim) for name, claim in config.claim.items()}
-    return f"{config.workload.name}: time saved against the fastest row of each device", thresholds
+def speedup_title(config):
+    """(title, {label: speed-up}) of the picture of speed-ups."""
+    title = f"{config.workload.name}, {config.precision.name}: speed-up over the fastest row of each device"
+    return title, {name: speedup(claim) for name, claim in config.claim.items()}
 
 
 def params(result: Result, config):

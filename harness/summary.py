@@ -8,6 +8,12 @@ from dataclasses import dataclass, replace
 from harness.claims import contradiction, overall, percent, speedup
 from harness.flow import Result
 
+SCOPES = {
+    "step_and_copy": "step+copy",
+    "step_and_loading": "step+loading",
+    "forward_backward": "fwd+bwd",
+}  # how tables write what a time covers
+
 
 @dataclass(frozen=True)
 class Table:
@@ -104,20 +110,23 @@ def time_table(result: Result, config):
 
 def comparison_table(result: Result, config):
     """Every baseline with the accelerator's time for the same work, and the verdicts."""
-    names = list(config.claim)
     columns = (
-        "baseline",
-        "kind",
-        "batch",
-        "precision",
-        "scope",
-        "measured (ms)",
-        "simulated (ms)",
-        "time saved",
-        *names,
+        *(
+            "baseline",
+            "kind",
+            "batch",
+            "precision",
+            "scope",
+            "measured (ms)",
+            "simulated (ms)",
+            "time saved",
+            "interval",
+        ),
+        *config.claim,
     )
     rows = []
-    for comparison, verdicts in zip(result.comparisons, result.verdicts, strict=True):
+    pairs = zip(result.comparisons, result.verdicts, strict=True)
+    for comparison, verdicts in sorted(pairs, key=lambda pair: -pair[0].reduction[1, 0]):
         one = comparison.baseline
         low, middle, high = (float(value) for value in comparison.reduction[:, 0])
         rows.append(
@@ -125,17 +134,19 @@ def comparison_table(result: Result, config):
                 f"{one.device}{f' ({one.year})' if one.year else ''}",
                 one.kind,
                 str(one.batch_size),
-                one.precision,
-                one.scope,
+                one.precision.replace("_or_", "/"),
+                SCOPES.get(one.scope, one.scope),
                 f"{1e3 * one.step_s:.4g}",
                 f"{1e3 * float(comparison.simulated_s[1, 0]):.4g}",
-                f"{percent(middle)} ({percent(low)} to {percent(high)})",
+                percent(middle),
+                f"{percent(low)} to {percent(high)}" if math.isfinite(low) else f"at most {percent(high)}",
                 *(verdict_text(verdict) for verdict in verdicts),
             )
         )
     note = (
         f"Verdicts are of the nominal completion; in brackets the share of all {result.completions:,} completions that "
-        f"support the claim."
+        f"support the claim. Impossible: refuted even with every MAC unit busy in every cycle. Context: the claim does "
+        f"not speak of this baseline, or no claim can rest on it."
         if rows
         else f"No published or recorded baseline of {config.workload.name} at this precision is known."
     )
@@ -149,7 +160,7 @@ def ceiling_table(result: Result, config):
     rows = tuple(
         (
             f"{one.device} ({one.year})",
-            one.precision,
+            one.precision.replace("_or_", "/"),
             str(one.batch_size or "not stated"),
             f"{one.samples_per_s:.4g}",
             percent(1 - one.samples_per_s / ceiling.samples_per_s),
@@ -228,12 +239,12 @@ def markdown(result: Result, config, command):
 
 
 def verdict_text(verdict):
-    """One cell: the outcome with the share of completions that support it, or that the row is only context."""
+    """One cell: the outcome with the share of completions that support the claim, or that the row is only context."""
     if not verdict.decides:
-        return f"context ({verdict.outcome} if it counted)"
+        return "context"
     share = verdict.counts["supported"] / max(sum(verdict.counts.values()), 1)
-    hopeless = ", at any utilisation" if verdict.ceiling < verdict.threshold else ""
-    return f"{verdict.outcome}{hopeless} ({share:.0%})"
+    word = "impossible" if verdict.ceiling < verdict.threshold else verdict.outcome
+    return f"{word} ({100 * share:.0f} %)"
 
 
 def ms(seconds):

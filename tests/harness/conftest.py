@@ -27,6 +27,16 @@ def compose():
     return composed
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory):
+    """A database file with MLflow's tables and no runs; a fresh one takes seconds of migrations."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
 def halfstep(*arguments, folder, python_path=None, timeout_s=300, **options):
     """Run the program with `arguments` in `folder`; returns the finished process with its output as text.
 

@@ -1,6 +1,7 @@
 """A wrong world gives one clear error, no traceback, a failing exit code, and leaves earlier results as they were."""
 
 import resource
+import shutil
 import sqlite3
 
 import pytest
@@ -102,7 +103,8 @@ def test_a_folder_where_the_database_should_be(tmp_path):
     refused(halfstep(*QUICK, folder=tmp_path), "mlflow.db", "tracking=none")
 
 
-def test_a_locked_database_and_results_that_stay(tmp_path):
+def test_a_locked_database_and_results_that_stay(tmp_path, migrated):
+    shutil.copy(migrated, tmp_path)
     assert halfstep(*QUICK, folder=tmp_path).returncode == 0
     kept = sorted(path.read_bytes() for path in tmp_path.glob("outputs/runs/*/result.json"))
     with sqlite3.connect(tmp_path / "mlflow.db") as database:

@@ -1,6 +1,7 @@
 """The program as a user runs it: what reaches the folder and MLflow, what a sweep keeps, what works offline."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -132,9 +133,10 @@ def test_the_baselines_are_listed_with_their_sources(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def sweep(tmp_path_factory):
+def sweep(tmp_path_factory, migrated):
     """A sweep of which one run fails; returns (folder, finished process)."""
     folder = tmp_path_factory.mktemp("sweep")
+    shutil.copy(migrated, folder)
     done = halfstep("-m", "workload=mnist_mlp", "batch_size=32,5000,64", *QUICK, folder=folder)
     return folder, done
 
@@ -185,7 +187,8 @@ def test_two_sweeps_at_once_share_a_fresh_database(tmp_path):
     ]
 
 
-def test_joblib_runs_the_same_sweep(tmp_path):
+def test_joblib_runs_the_same_sweep(tmp_path, migrated):
+    shutil.copy(migrated, tmp_path)
     options = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     done = halfstep("-m", "workload=mnist_mlp", "batch_size=32,64", *options, *QUICK, folder=tmp_path)
     assert done.returncode == 0, done.stderr
