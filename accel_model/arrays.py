@@ -32,13 +32,13 @@ def real(values):
 def larger(a, b):
     """Elementwise maximum of two arrays or numbers."""
     xp = namespace(a, b)
-    return np.maximum(a, b) if xp is numpy_namespace else xp.maximum(xp.asarray(a), xp.asarray(b))
+    return np.maximum(a, b) if xp is numpy_namespace else xp.maximum(*_pair(xp, a, b))
 
 
 def smaller(a, b):
     """Elementwise minimum of two arrays or numbers."""
     xp = namespace(a, b)
-    return np.minimum(a, b) if xp is numpy_namespace else xp.minimum(xp.asarray(a), xp.asarray(b))
+    return np.minimum(a, b) if xp is numpy_namespace else xp.minimum(*_pair(xp, a, b))
 
 
 def choose(condition, a, b):
@@ -46,7 +46,7 @@ def choose(condition, a, b):
     xp = namespace(condition, a, b)
     if xp is numpy_namespace:
         return np.where(condition, a, b)
-    return xp.where(xp.asarray(condition), xp.asarray(a), xp.asarray(b))
+    return xp.where(xp.asarray(condition), *_pair(xp, a, b))
 
 
 def largest(values):
@@ -62,6 +62,17 @@ def floor_div(a, b):
 def ceil_div(a, b):
     """Quotient of whole numbers at least 0 and above 0, rounded up."""
     return namespace(a, b).ceil(a / b) if _is_real(a) or _is_real(b) else -(-a // b)
+
+
+def _pair(xp, a, b):
+    """Two arrays or numbers as arrays; a number takes the type of the array beside it."""
+    if isinstance(a, int | float) and not isinstance(b, int | float):
+        return xp.asarray(a, dtype=b.dtype), b
+    if isinstance(b, int | float) and not isinstance(a, int | float):
+        return a, xp.asarray(b, dtype=a.dtype)
+    if isinstance(a, int | float):
+        return xp.asarray(a, dtype=xp.float64), xp.asarray(b, dtype=xp.float64)
+    return a, b
 
 
 def _is_real(values):

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, fields, replace
 
-from accel_model.arrays import choose, larger, namespace, real
+from accel_model.arrays import ceil_div, choose, larger, namespace, real
 from accel_model.buffer_traffic import array_bytes
-from accel_model.dataflow import Dataflow, ideal_cycles
+from accel_model.dataflow import RS_FILTERS, Dataflow, ideal_cycles, rs_cycles, rs_passes, rs_sums
 from accel_model.plan import gemm_cycles, make_plan
 from accel_model.report import Bound
 from accel_model.tiles import search
@@ -24,20 +24,29 @@ class Gemms:
     array_bytes: object  # between buffer and arrays
 
 
+@dataclass(frozen=True, eq=False)
+class Untiled:
+    """An op that runs as a whole; (arrays, units) float64."""
+
+    cycles: object
+    array_bytes: object
+
+
 def make_plans(u, arrays):
     """[(Plan, untiled cycles (arrays, units))] of units `u` (all with MACs) on Arrays of any class.
 
-    One for a systolic dataflow, three for `best`, and for `ideal` one whose plan is None.
+    One for a systolic dataflow, three for `best`; for `ideal` and `rs`, whose ops are not tiled, an Untiled in place of
+    the Plan.
     """
-    shape = (arrays.rows.shape[0], u.m.shape[0])
-    if arrays.dataflow == Dataflow.IDEAL:
-        cycles = ideal_cycles(u.m, u.n, u.k, arrays.rows, arrays.cols, groups=u.groups, cores=arrays.cores)
-        return [(None, cycles)]
+    xp, shape = namespace(u.m), (arrays.rows.shape[0], u.m.shape[0])
+    if arrays.dataflow in (Dataflow.IDEAL, Dataflow.RS):
+        whole = _ideal(u, arrays) if arrays.dataflow == Dataflow.IDEAL else _row_stationary(u, arrays)
+        return [(Untiled(*(xp.broadcast_to(column, shape) for column in whole)), xp.broadcast_to(whole[0], shape))]
     plans = []
     for dataflow in (arrays.dataflow,) if arrays.dataflow in SYSTOLIC else SYSTOLIC:
         of_class = replace(arrays, dataflow=dataflow)
         untiled = gemm_cycles(u, of_class, u.m, u.n, u.k, u.groups)
-        plans.append((make_plan(u, of_class), namespace(u.m).broadcast_to(untiled, shape)))
+        plans.append((make_plan(u, of_class), xp.broadcast_to(untiled, shape)))
     return plans
 
 
@@ -49,8 +58,8 @@ def gemm_costs(u, plans, array_of, speeds):
     best = None
     for plan, untiled in plans:
         cycles = namespace(u.m).take(untiled, array_of, axis=0)
-        if plan is None:
-            return _ideal(u, cycles, speeds)
+        if isinstance(plan, Untiled):
+            return _as_a_whole(u, plan, array_of, speeds)
         found = search(plan, array_of, speeds, u)
         found = Gemms(found.time_s, cycles, found.cycles, found.read, found.written, found.array_bytes)
         if best is not None:
@@ -61,13 +70,36 @@ def gemm_costs(u, plans, array_of, speeds):
     return best
 
 
-def _ideal(u, cycles, speeds):
-    """No array and no tiles: every PE busy, every missed byte moved once, whichever takes longer."""
-    sizes = (u.m, u.n, u.k, 1.0, 1.0, u.element_bytes, 0.0)
-    least = u.groups * array_bytes(Dataflow.IDEAL, *sizes, chunk=u.k, overlapped=0.0)
+def _ideal(u, d):
+    """(cycles, buffer bytes) with every PE busy and every operand moved once."""
+    cycles = ideal_cycles(u.m, u.n, u.k, d.rows, d.cols, groups=u.groups, cores=d.cores)
+    sizes = (u.m, u.n, u.k, d.rows, d.cols, u.element_bytes, d.accumulator_bytes)
+    return cycles, u.groups * array_bytes(Dataflow.IDEAL, *sizes, chunk=u.k, overlapped=0.0)
+
+
+def _row_stationary(u, d):
+    """(cycles, buffer bytes) of a row-stationary array, on which a GEMM is a convolution of one pixel.
+
+    Inputs are read once for every RS_FILTERS filters, filters once per pass; partial sums go to the buffer and back.
+    """
+    is_conv = u.filter_rows > 0
+    filter_rows, filter_cols = larger(u.filter_rows, 1.0), larger(u.filter_cols, 1.0)
+    rows_out, pixels = choose(is_conv, u.image_rows, u.m), choose(is_conv, u.row_pixels, 1.0)
+    channels = u.k / (filter_rows * filter_cols)
+    sizes = (rows_out, pixels, u.n, channels, filter_rows, filter_cols, d.rows, d.cols)
+    cycles = rs_cycles(*sizes, planes=choose(is_conv, u.images, 1.0), groups=u.groups, cores=d.cores)
+    filters = u.b_bytes * rs_passes(rows_out, filter_rows, d.rows, d.cols)
+    sums = u.groups * u.m * u.n * d.accumulator_bytes * (2 * rs_sums(channels, filter_cols) - 1)
+    return cycles, u.a_bytes * ceil_div(u.n, RS_FILTERS) + filters + sums
+
+
+def _as_a_whole(u, plan, array_of, speeds):
+    """Gemms of an op that moves every missed byte once while it computes."""
+    take = namespace(u.m).take
+    cycles, moved = take(plan.cycles, array_of, axis=0), take(plan.array_bytes, array_of, axis=0)
     read, written = u.a_missed + u.b_missed, u.c_missed
     dram_s = (read + u.other_read + (written + u.other_written) * speeds.write_cost) / speeds.read_bytes_per_s
-    columns = (larger(cycles * speeds.cycle_s, dram_s), cycles, cycles, read, written, least)
+    columns = (larger(cycles * speeds.cycle_s, dram_s), cycles, cycles, read, written, moved)
     return Gemms(*(namespace(u.m).broadcast_to(column, cycles.shape) for column in columns))
 
 

@@ -121,6 +121,55 @@ def ideal_cycles(m, n, k, rows, cols, *, overlap=None, trim=None, groups=1, core
     return ceil_div(groups * m * n * k, rows * cols * cores)
 
 
+RS_INPUT_WORDS = 12  # a PE's input scratchpad, in elements: rows of several channels are summed up while they fit
+RS_FILTERS = 16  # filters that a PE works on at a time
+"""Source: Chen, Krishna, Emer, Sze, "Eyeriss", IEEE JSSC 52(1), 2017, section IV and Table V (mapping parameters)."""
+
+
+def rs_cycles(rows_out, pixels, filters, channels, filter_rows, filter_cols, rows, cols, *, planes, groups=1, cores=1):
+    """Cycles of a row-stationary convolution, of the core that takes longest.
+
+    rows_out, pixels: rows of an output plane and the pixels of a row. filters, channels: output and input channels of a
+    group. planes: images. All int or int64 arrays above 0 that broadcast; a GEMM is one plane of M rows of one pixel.
+    A filter row stays in a PE and a column of PEs makes an output row, so a set is filter_rows x cols PEs. The rows of
+    a plane are spread over sets first; sets that are left over take other filters or images. A PE sums up the filter
+    rows of as many channels as its scratchpad holds, then takes one more cycle to add what the PE below has.
+    Returns int64 of the broadcast shape. Source: Chen et al., JSSC 2017 and ISCA 2016.
+    """
+    _, copies, passes = _row_sets(rows_out, filter_rows, rows, cols)
+    work = ceil_div(planes * filters, copies * cores)
+    sums = rs_sums(channels, filter_cols)
+    return groups * passes * ceil_div(filter_rows, rows) * work * pixels * (channels * filter_cols + sums)
+
+
+def rs_active_pes(rows_out, filter_rows, rows, cols):
+    """PEs that a row-stationary convolution keeps busy; arguments as in `rs_cycles`. Returns int64."""
+    sets, copies, passes = _row_sets(rows_out, filter_rows, rows, cols)
+    return smaller(filter_rows, rows) * smaller(ceil_div(rows_out, passes), sets * cols) * copies
+
+
+def _row_sets(rows_out, filter_rows, rows, cols):
+    """(sets that share a plane, copies of those, passes over the plane's rows)."""
+    fitting = larger(floor_div(rows, filter_rows), 1)
+    strips = ceil_div(rows_out, cols)
+    sets = smaller(fitting, strips)
+    return sets, floor_div(fitting, sets), ceil_div(rows_out, sets * cols)
+
+
+def rs_sums(channels, filter_cols):
+    """Times that each partial sum of a row-stationary convolution leaves its PE; arguments as in `rs_cycles`."""
+    return ceil_div(channels, _channels_at_once(filter_cols))
+
+
+def rs_passes(rows_out, filter_rows, rows, cols):
+    """Times that a row-stationary array takes up its filters anew; arguments as in `rs_cycles`."""
+    return _row_sets(rows_out, filter_rows, rows, cols)[2]
+
+
+def _channels_at_once(filter_cols):
+    return larger(floor_div(0 * filter_cols + RS_INPUT_WORDS, filter_cols), 1)
+
+
 CYCLES = {Dataflow.OS: os_cycles, Dataflow.WS: ws_cycles, Dataflow.IS: is_cycles, Dataflow.IDEAL: ideal_cycles}
 
 

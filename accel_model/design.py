@@ -105,7 +105,7 @@ class Design:
         array: [(rows, cols, cores), ...], paired sizes in place of rows, cols and cores. values: a list or one value
         for each field of this class. Returns a Design, the last field varying fastest. Raises DesignError.
         """
-        return from_choices(values | ({} if array is None else {"array": array}), name, f"Design.grid {name!r}")
+        return from_choices(({} if array is None else {"array": array}) | values, name, f"Design.grid {name!r}")
 
     @classmethod
     def load(cls, name_or_path):

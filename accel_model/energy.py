@@ -66,7 +66,7 @@ def dram_j_per_byte():
 
 def defaults(columns):
     """The energies of designs that state none: {field: array}, from their node_nm and buffer_bytes columns."""
-    node, size = columns["node_nm"], columns["buffer_bytes"]
+    node, size = np.maximum(columns["node_nm"], 1e-3), np.maximum(columns["buffer_bytes"], 1)  # checked by Design
     buffer = buffer_j_per_byte(node, size)
     eight_kib = buffer_j_per_byte(node, np.full(len(node), SRAM_BYTES[0]))
     return {

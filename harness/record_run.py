@@ -18,22 +18,23 @@ SCHEMA = 1
 
 
 def layer_table(result: Result):
-    """{column: list}, one row per module in the order of its first op: MACs, bytes, simulated and measured seconds."""
-    ops, uses = result.trace.ops, result.trace.uses
-    count = len(result.trace.layers)
-    simulated_s, macs, touched = np.zeros(count), np.zeros(count, np.int64), np.zeros(count, np.int64)
-    np.add.at(simulated_s, ops.layer, np.asarray(result.report.op_s)[0])
-    np.add.at(macs, ops.layer, ops.macs)
-    np.add.at(touched, ops.layer[uses.op], uses.bytes)
-    order = list(dict.fromkeys(ops.layer.tolist()))
-    names = [result.trace.layers[i] for i in order]
-    return {
-        "layer": names,
-        "macs": [int(macs[i]) for i in order],
-        "touched_bytes": [int(touched[i]) for i in order],
-        "simulated_s": [float(simulated_s[i]) for i in order],
-        "measured_s": [result.measured_layers.get(name) for name in names],
-    }
+    """{column: list}, one row per module in the order of its first op: MACs, bytes, simulated and measured seconds.
+
+    Modules that only make views have no op, and are listed where the measurement gives them time.
+    """
+    ops, uses, layers = result.trace.ops, result.trace.uses, result.trace.layers
+    sums = {column: np.zeros(len(layers)) for column in ("macs", "touched_bytes", "simulated_s")}
+    np.add.at(sums["macs"], ops.layer, ops.macs)
+    np.add.at(sums["touched_bytes"], ops.layer[uses.op], uses.bytes)
+    np.add.at(sums["simulated_s"], ops.layer, np.asarray(result.report.op_s)[0])
+    seen = set(ops.layer.tolist()) | {layers.index(name) for name in result.measured_layers if name in layers}
+    order = [*sorted(seen - {0}), *(seen & {0})]  # the model itself, with its loss, last
+    names = [layers[i] for i in order]
+    return (
+        {"layer": names}
+        | {column: [float(values[i]) for i in order] for column, values in sums.items()}
+        | {"measured_s": [result.measured_layers.get(name) for name in names]}
+    )
 
 
 def layer_title(result: Result, config):
@@ -53,10 +54,8 @@ def speedup_rows(result: Result):
     rows = []
     for one in sorted(fastest.values(), key=lambda one: -one.gain[1, 0]):
         low, middle, high = (1 + float(value) for value in one.gain[:, 0])
-        precision = one.baseline.precision.replace("_or_", "/")
-        label = (
-            f"{one.baseline.device} ({one.baseline.year or one.baseline.kind}), b{one.baseline.batch_size}, {precision}"
-        )
+        row = one.baseline
+        label = f"{row.device} ({row.year or row.kind}), b{row.batch_size}, {row.precision.replace('_or_', '/')}"
         rows.append((label, low, middle, high, 1 / float(one.floor_ratio.min())))
     return rows
 

@@ -31,7 +31,7 @@ def _role(entry, in_update):
     if entry.of_weight and in_update:
         return Role.GRADIENT
     if entry.existed:
-        return Role.OPTIMIZER_STATE if entry.written_in is Phase.UPDATE else Role.INPUT
+        return {Phase.UPDATE: Role.OPTIMIZER_STATE, Phase.FORWARD: Role.BUFFER}.get(entry.written_in, Role.INPUT)
     return Role.ACTIVATION if entry.written_in in MADE_BY_FORWARD and not entry.of_weight else Role.TEMPORARY
 
 

@@ -7,6 +7,18 @@ from math import prod
 from accel_model.types import Kind, Operand
 from harness.capture import torch_private
 
+RESERVES = {
+    "empty",
+    "empty_like",
+    "empty_strided",
+    "empty_permuted",
+    "new_empty",
+    "new_empty_strided",
+    "lift_fresh",
+    "resize",
+    "set",
+}
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -62,6 +74,7 @@ class OpInfo:
     mutated: tuple
     pointwise: bool
     renames: bool  # changes what a tensor object shows, not memory
+    only_reserves: bool  # leaves the memory that it returns unset, or as it was
 
 
 class Call:
@@ -114,6 +127,7 @@ def info_of(op):
         mutated=tuple(a.name for a in arguments if a.alias_info is not None and a.alias_info.is_write),
         pointwise=any(torch.Tag.pointwise in o.tags for o in (op, *alike)),
         renames=torch.Tag.inplace_view in op.tags,
+        only_reserves=base in RESERVES,
     )
 
 

@@ -11,18 +11,6 @@ from harness.capture.storages import Origin
 from harness.capture.writer import EMPTY
 
 PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.parameter.Buffer, *torch_private.fake_tensor_types())
-NOTHING = {
-    "empty",
-    "empty_like",
-    "empty_strided",
-    "empty_permuted",
-    "new_empty",
-    "new_empty_strided",
-    "lift_fresh",
-    "resize",
-    "set",
-}
-"""Ops that only reserve memory or rename it."""
 
 
 class Recorder(TorchDispatchMode):
@@ -67,7 +55,7 @@ class Recorder(TorchDispatchMode):
             entry = self.storages.of(tensor, origin=Origin.CONSTANT, existed=False)
             if entry is not None and id(entry) not in before:
                 fresh.append(tensor)
-        works = bool(changed or fresh) and info.base not in NOTHING and not info.renames
+        works = bool(changed or fresh) and not info.renames and not info.only_reserves
         self.attribution.note(place.layer, origins, works)
         if works:
             call = Call(info, arguments, inputs, changed, [o if _is_tensor(o) else None for o in listed], fresh)

@@ -62,6 +62,15 @@ class Stored:
         "written_in",
     )
 
+    def __init__(self, size, dtype, element_size, shape, role, origin, existed, born):
+        """A storage of `size` bytes whose first tensor had torch's `dtype` and `shape`; born: the row that makes it."""
+        self.dtype = DTYPES.get(dtype, DType.UINT8)
+        self.bytes, self.elements, self.shape = size, size // element_size, tuple(shape)
+        self.role, self.origin, self.existed = role, origin, existed
+        self.born, self.freed = 0 if existed else born, None
+        self.gradient = self.of_weight = False
+        self.written_in = self.reference = None
+
 
 class Storages:
     """Finds the Stored of a tensor, without keeping the tensor's memory alive.
@@ -81,17 +90,10 @@ class Storages:
         found = self._live.get(key)
         if found is not None:
             return found
-        size = storage.nbytes() if existed else min(storage.nbytes(), _extent(tensor))
+        size = storage.nbytes() if existed else min(storage.nbytes(), extent(tensor))
         if not size:
             return None
-        entry = Stored()
-        entry.dtype = DTYPES.get(tensor.dtype, DType.UINT8)
-        entry.bytes, entry.elements = size, size // tensor.element_size()
-        entry.role, entry.origin, entry.existed = role, origin, existed
-        entry.born, entry.freed = 0 if existed else self._now(), None
-        entry.shape = tuple(tensor.shape)
-        entry.gradient = entry.of_weight = False
-        entry.written_in = None
+        entry = Stored(size, tensor.dtype, tensor.element_size(), tensor.shape, role, origin, existed, self._now())
         live, now = self._live, self._now
 
         def died(_):
@@ -111,7 +113,7 @@ class Storages:
         self._live.clear()
 
 
-def _extent(tensor):
+def extent(tensor):
     """Bytes of a storage up to the last element that a tensor shows: some losses return the start of a large buffer."""
     if not tensor.numel():
         return 0

@@ -171,7 +171,7 @@ SHAPE_ONLY = {  # arguments of which an op needs the shape alone
 }
 
 COPIES = _names(
-    "_cat _foreach_copy _lazy_clone _pad_packed_sequence _pack_padded_sequence _pack_padded_sequence_backward "
+    "_foreach_copy _lazy_clone _pad_packed_sequence _pack_padded_sequence _pack_padded_sequence_backward "
     "_chunk_cat _conj_physical _to_copy _to_cpu _pin_memory as_strided_scatter block_diag cat clone col2im "
     "constant_pad_nd contiguous copy diag_embed diagonal_backward diagonal_scatter flip im2col "
     "native_channel_shuffle channel_shuffle pixel_shuffle pixel_unshuffle reflection_pad1d reflection_pad1d_backward "
@@ -224,7 +224,7 @@ SCATTERS = {  # the argument whose elements are written into an output that is a
 WHOLE_GATHERS = _names(
     "embedding_dense_backward _embedding_bag_dense_backward _embedding_bag_backward embedding_renorm "
     "_embedding_bag_per_sample_weights_backward grid_sampler_2d_backward grid_sampler_3d_backward "
-    "cudnn_grid_sampler_backward kthvalue multinomial nll_loss_backward nll_loss2d_backward one_hot sort topk unique "
+    "cudnn_grid_sampler_backward kthvalue multinomial nll_loss_backward nll_loss2d_backward one_hot sort topk "
     "_unique _unique2 unique_consecutive unique_dim bucketize searchsorted nonzero_static masked_scatter_backward "
     "index_select_backward"
 )

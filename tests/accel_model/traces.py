@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from accel_model.convolutions import Convolution, from_convolutions
 from accel_model.trace import Ops, Tensors, Trace, Uses, table
-from accel_model.types import DTYPE_BYTES, DType, Kind, Operand, Phase, Role
+from accel_model.types import DType, Kind, Operand, Phase, Role
 
 
 def random_gemms(rng, count, largest=300):
@@ -74,63 +75,9 @@ def random_trace(rng, count=40):
 def conv_trace(layers, batch, dtype="fp32", phases=(Phase.FORWARD, Phase.DGRAD, Phase.WGRAD)):
     """A Trace of bare 2-D convolutions, each in all of `phases`.
 
-    layers: [(in_channels, input_size, out_channels, filter_size, stride, padding, groups)], square.
+    layers: [(channels, input size, filters, filter size, stride, padding, groups)], square.
     """
-    rows, uses, tensors = [], [], []
-    element = int(DTYPE_BYTES[DType[dtype.upper()]])
-    for channels, size, out_channels, kernel, stride, padding, groups in layers:
-        out = (size + 2 * padding - kernel) // stride + 1
-        pixels, area = batch * out * out, kernel * kernel
-        elements = (batch * channels * size * size, out_channels * channels // groups * area, pixels * out_channels)
-        for phase in phases:
-            sides = {
-                Phase.FORWARD: (pixels, out_channels // groups, channels // groups * area),
-                Phase.DGRAD: (pixels, channels // groups * area, out_channels // groups),
-                Phase.WGRAD: (channels // groups * area, out_channels // groups, pixels),
-            }[phase]
-            roles = {
-                Phase.FORWARD: (Operand.A, Operand.B, Operand.C),
-                Phase.DGRAD: (Operand.C, Operand.B, Operand.A),
-                Phase.WGRAD: (Operand.A, Operand.C, Operand.B),
-            }[phase]
-            op = len(rows)
-            rows.append((phase, groups, *sides, channels, out_channels, size, kernel, out, stride, padding))
-            for count, operand in zip(elements, roles, strict=True):
-                uses.append((op, len(tensors), operand == Operand.C, operand, count * element))
-                tensors.append((count, op))
-    phase, groups, m, n, k, channels, out_channels, size, kernel, out, stride, padding = map(
-        np.array, zip(*rows, strict=True)
-    )
-    op, of, write, operand, used = map(np.array, zip(*uses, strict=True))
-    count, born = map(np.array, zip(*tensors, strict=True))
-
-    def square(values):
-        return np.stack([np.zeros_like(values), values, values])
-
-    return Trace(
-        ops=table(
-            Ops,
-            len(rows),
-            kind=Kind.CONV,
-            dtype=DType[dtype.upper()],
-            call=np.arange(len(rows)),
-            **{"phase": phase, "groups": groups, "m": m, "n": n, "k": k, "batch": batch},
-            **{"in_channels": channels, "out_channels": out_channels},
-            **{"input_size": square(size), "filter_size": square(kernel), "output_size": square(out)},
-            **{"stride": square(stride), "padding": square(padding), "dilation": square(np.ones_like(stride))},
-        ),
-        tensors=table(
-            Tensors,
-            len(count),
-            elements=count,
-            bytes=count * element,
-            role=Role.ACTIVATION,
-            born=born,
-            freed=born + 1,
-            dtype=DType[dtype.upper()],
-        ),
-        uses=table(Uses, len(op), op=op, tensor=of, write=write, operand=operand, bytes=used),
-    )
+    return from_convolutions([Convolution("", *layer, batch=batch) for layer in layers], dtype, phases)
 
 
 def random_convolutions(rng, count):
