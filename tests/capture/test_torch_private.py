@@ -1,0 +1,198 @@
+"""Everything private that the capture uses of torch does what the capture takes it to do.
+
+When a new torch breaks the capture, the test here that fails names the function of harness/capture/torch_private.py
+to mend.
+"""
+
+import copy
+import re
+import weakref
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from harness.capture import torch_private
+
+PACKAGE = Path(torch_private.__file__).parent
+
+
+class Watch(TorchDispatchMode):
+    """Calls `see(op)` after every op."""
+
+    def __init__(self, see):
+        super().__init__()
+        self._see = see
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        out = op(*args, **(kwargs or {}))
+        self._see(op)
+        return out
+
+
+def test_no_other_file_names_a_private_attribute_of_torch():
+    for path in PACKAGE.glob("*.py"):
+        if path.name == "torch_private.py":
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            found = re.findall(r"\btorch(?:\.\w+)*\._[a-z]\w*", line.replace("torch.utils._python_dispatch", ""))
+            assert not found, f"{path.name}:{number} {found}"
+
+
+def test_sequence_number_is_that_of_the_node_of_the_running_op():
+    x, seen = torch.ones(2, requires_grad=True), []
+    with Watch(lambda op: seen.append(torch_private.sequence_number())):
+        y = x.exp()
+    assert seen[0] == torch_private.node_sequence_number(y.grad_fn)
+
+
+def test_backward_node_is_the_one_that_runs():
+    x, seen = torch.ones(2, requires_grad=True), []
+    y = x.exp()
+    assert torch_private.backward_node() is None
+    with Watch(lambda op: seen.append(torch_private.backward_node())):
+        y.sum().backward()
+    numbers = {torch_private.node_sequence_number(node) for node in seen if node is not None}
+    assert torch_private.node_sequence_number(y.grad_fn) in numbers
+
+
+def test_accumulates_tells_leaves_and_their_variable():
+    x = torch.ones(2, requires_grad=True)
+    node = x.exp().grad_fn.next_functions[0][0]
+    assert torch_private.accumulates(node)
+    assert node.variable is x
+    assert not torch_private.accumulates(x.exp().grad_fn)
+
+
+def test_storage_key_is_shared_by_views_alone():
+    x = torch.ones(4)
+    keys = [torch_private.storage_key(t.untyped_storage()) for t in (x, x[1:], x.clone())]
+    assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.parametrize("fake", [False, True])
+def test_a_weak_reference_to_a_storage_dies_with_the_last_tensor(fake):
+    dead = []
+    with torch_private.fake_mode() if fake else Watch(lambda op: None):
+        x = torch.ones(4)
+        reference = weakref.ref(x.untyped_storage(), lambda _: dead.append(True))
+        view = x[1:]
+        del x
+        assert not dead
+        del view
+    assert dead
+    assert reference() is None
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_on_backward_sees_every_run_of_the_engine(create_graph):
+    seen = []
+    x = torch.ones(2, requires_grad=True)
+    with torch_private.on_backward(lambda *given: seen.append(given), lambda: seen.append(None)):
+        x.exp().sum().backward(create_graph=create_graph)
+        torch.autograd.grad(x.exp().sum(), x, create_graph=create_graph)
+    x.exp().sum().backward()
+    assert [given and given[0] for given in seen] == [create_graph, None, create_graph, None]
+    assert all(isinstance(gradient, torch.Tensor) for given in seen if given for gradient in given[1])
+
+
+def test_fake_mode_is_seen_and_its_tensors_are_of_its_types():
+    assert not torch_private.fake_mode_is_active()
+    with torch_private.fake_mode():
+        assert torch_private.fake_mode_is_active()
+        assert isinstance(torch.ones(2), torch_private.fake_tensor_types())
+
+
+def test_needs_values_tells_what_fake_tensors_cannot_do():
+    with torch_private.fake_mode():
+        for act in (lambda: torch.ones(2).sum().item(), lambda: torch.ones(2).nonzero()):
+            with pytest.raises(Exception) as caught:
+                act()
+            assert torch_private.needs_values(caught.value)
+    assert not torch_private.needs_values(ValueError())
+
+
+def test_schema_names_arguments_defaults_and_what_is_written():
+    schema = torch_private.schema_of(torch.ops.aten.add_.Tensor)
+    assert schema.name == "aten::add_"
+    assert [a.name for a in schema.arguments] == ["self", "other", "alpha"]
+    assert [a.alias_info is not None and a.alias_info.is_write for a in schema.arguments] == [True, False, False]
+    assert schema.arguments[2].default_value == 1
+
+
+def test_initialisers_are_those_that_fill_a_tensor():
+    names = set(torch_private.initialisers())
+    assert {"kaiming_uniform_", "trunc_normal_", "_no_grad_trunc_normal_", "zeros_", "xavier_normal_"} <= names
+
+
+def test_compiled_modules_are_told():
+    module = nn.Linear(2, 2)
+    assert not torch_private.is_compiled(module)
+    assert torch_private.is_compiled(torch.compile(module))
+    module.compile()
+    assert torch_private.is_compiled(module)
+
+
+def test_clipping_chooses_the_foreach_form_for_fake_tensors():
+    names = []
+    with torch_private.fake_mode(), torch_private.foreach_takes_fake_tensors():
+        module = nn.Linear(2, 2)
+        module(torch.ones(1, 2)).sum().backward()
+        with Watch(lambda op: names.append(op.name())):
+            nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+    assert "aten::_foreach_norm.Scalar" in names
+
+
+def test_fake_modules_convert():
+    with torch_private.fake_mode(), torch_private.modules_convert_fake_tensors():
+        module = nn.Conv2d(2, 2, 1)
+        weight = module.weight
+        module.to(torch.bfloat16).to(memory_format=torch.channels_last)
+        assert module.weight is weight
+        assert weight.dtype is torch.bfloat16
+
+
+def test_fake_modules_copy_into_the_same_mode():
+    with torch_private.fake_mode():
+        module = nn.Linear(2, 2)
+        again = copy.deepcopy(module)
+        assert (module(torch.ones(1, 2)) + again(torch.ones(1, 2))).shape == (1, 2)
+        assert again.weight.untyped_storage()._cdata != module.weight.untyped_storage()._cdata
+
+
+def test_small_factories_have_values():
+    with torch_private.fake_mode() as mode, torch_private.small_values_are_known(mode):
+        assert (torch.arange(4) * 2.0 + 1).round().int().tolist() == [1, 3, 5, 7]
+        assert [round(x.item(), 3) for x in torch.linspace(0, 1, 3)] == [0.0, 0.5, 1.0]
+    with torch_private.fake_mode(), pytest.raises(Exception) as caught:
+        torch.arange(4).tolist()
+    assert torch_private.needs_values(caught.value)
+
+
+def test_unwrapped_is_the_tensor_inside_transforms():
+    x, inside = torch.ones(2), []
+
+    def function(y):
+        inside.append(torch_private.unwrapped(y))
+        return y.sum()
+
+    torch.func.grad(function)(x)
+    assert inside[0].data_ptr() == x.data_ptr()
+    assert torch_private.unwrapped(x) is x
+
+
+def test_views_are_replayed_for_real_tensors_as_for_fake_ones():
+    def names(context):
+        seen = []
+        with context, Watch(lambda op: seen.append(op.name())):
+            x = torch.ones(2, 3, requires_grad=True)
+            y = x * 1
+            y.view(6).mul_(2)
+            y.sum().backward()
+        return [name for name in seen if name.startswith("aten::")]
+
+    with torch_private.fake_mode():
+        fake = names(Watch(lambda op: None))
+    assert names(torch_private.views_are_replayed()) == fake
