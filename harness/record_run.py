@@ -44,7 +44,7 @@ def layer_title(result: Result, config):
 
 
 def speedup_rows(result: Result):
-    """(label, low, middle, high, ceiling) of the speed-up over the fastest row of each device that a claim speaks of."""
+    """(label, low, middle, high, ceiling) of the speed-up over the fastest row of each device that decides."""
     fastest = {}
     for one, verdicts in zip(result.comparisons, result.verdicts, strict=True):
         key = (one.baseline.device, one.baseline.precision)
