@@ -181,7 +181,7 @@ def _whole(xp, values):
 def _sums(work, costs, per_op):
     xp, op_s = work.xp, costs["op_s"]
     each = xp.sum(work.weights, axis=1)
-    won = [xp.where(costs["bound"] == bound, op_s, xp.zeros_like(op_s)) @ each for bound in Bound]
+    won = [xp.where(costs["bound"] == float(bound), op_s, xp.zeros_like(op_s)) @ each for bound in Bound]
     sums = {
         "phase_s": op_s @ work.weights,
         "bound_s": xp.stack(won, axis=1),

@@ -77,8 +77,8 @@ def search(plan, array_of, speeds, u):
     picked = xp.argmin(choose(times == fastest, tiles, float("inf")), axis=0)
     entry = _entries(plan, array_of, picked, cell)
     order = picked // tilings
-    read = choose(order == Order.KEEP_A, entry(plan.read[1]), entry(plan.read[0]))
-    read = choose(order == Order.KEEP_B, entry(plan.read[2]), read)
+    read = choose(order == int(Order.KEEP_A), entry(plan.read[1]), entry(plan.read[0]))
+    read = choose(order == int(Order.KEEP_B), entry(plan.read[2]), read)
     columns = (fastest, entry(plan.all_cycles), entry(plan.all_array_bytes), read, entry(plan.written))
     return Chosen(*(xp.reshape(column, (designs, units)) for column in columns))
 
@@ -120,7 +120,7 @@ def _time_s(plan, speeds, array_of, candidate, cell):
     busy = _by_place(busy, some_m, some_n)
     m_places = (None, larger(m_full - 1.0, 0.0), m_edge - choose(some_m, 0.0, 1.0))
     n_places = (None, larger(n_full - 1.0, 0.0), 1.0 - choose(some_n, 0.0, 1.0))
-    load_a, load_b = real(order != Order.KEEP_A), real(order != Order.KEEP_B)
+    load_a, load_b = real(order != int(Order.KEEP_A)), real(order != int(Order.KEEP_B))
 
     total = 0.0
     for p, along_m in enumerate(m_places):
