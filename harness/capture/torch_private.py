@@ -173,7 +173,7 @@ def small_values_are_known(mode, elements=4096):
 
 
 class _KnownFactories(TorchDispatchMode):
-    """Gives the results of small factories their values."""
+    """Gives the results of small factories their values, and keeps fake tensors on the CPU."""
 
     NAMES = ("aten::arange", "aten::linspace", "aten::logspace", "aten::full", "aten::eye")
 
@@ -182,9 +182,12 @@ class _KnownFactories(TorchDispatchMode):
         self._mode, self._elements = mode, elements
 
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        device = (kwargs or {}).get("device")
+        if device is not None and torch.device(device).type not in ("cpu", "meta"):
+            raise RuntimeError(f"a fake tensor is wanted on {device}")  # its first use can end the process
         made = op(*args, **(kwargs or {}))
         small = isinstance(made, fake_tensor_types()) and 0 < made.numel() <= self._elements
-        if not small or op.name().partition(".")[0] not in self.NAMES or made.device.type != "cpu":
+        if not small or op.name().partition(".")[0] not in self.NAMES:
             return made
         with unset_fake_temporarily():
             real = op(*args, **(kwargs or {}))
