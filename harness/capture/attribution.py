@@ -3,6 +3,7 @@
 import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from threading import get_ident
 
 import torch
 
@@ -49,9 +50,9 @@ class Attribution:
         self._paths = {}  # id of a module -> layer
         self._owners = {}  # id of a parameter -> layer
         self._stack = []
-        self._made = {}  # sequence number -> Made
+        self._made = {}  # (thread, sequence number) -> Made; each thread numbers its nodes
         self._before = -1  # the newest node from before the step
-        self._engine = []  # (create_graph, depth of the stack) of each running backward pass
+        self._engine = []  # (create_graph, depth of the stack, thread that asked) of each running backward pass
 
     def name_modules(self, model, prefix):
         """Give every module under `model` its path; the first path of a shared module counts."""
@@ -92,9 +93,9 @@ class Attribution:
             trained = id(leaf) in self._owners or isinstance(leaf, torch.nn.Parameter)
             phase = Phase.WGRAD if trained else Phase.DGRAD
             return Place(self.layer_of_parameter(leaf), phase, backward=True)
-        made = self._made.get(torch_private.node_sequence_number(node))
+        create_graph, depth, thread = self._engine[-1]
+        made = self._made.get((thread, torch_private.node_sequence_number(node)))
         layer = made.layer if made else 0
-        create_graph, depth = self._engine[-1]
         if len(self._stack) > depth:
             return Place(self._top(), Phase.RECOMPUTE, attention=attention)
         if torch.is_grad_enabled() and not create_graph:
@@ -107,7 +108,7 @@ class Attribution:
         The first op that works counts for a node. A custom autograd function's node counts all of its ops: they run
         with gradients off.
         """
-        number = torch_private.sequence_number()
+        number = get_ident(), torch_private.sequence_number()
         made = self._made.get(number)
         weight, data = Origin.WEIGHT in origins, Origin.DATA in origins
         if made is None:
@@ -120,7 +121,7 @@ class Attribution:
     def _in_custom_function(self):
         """Whether a custom autograd function runs its forward: gradients are off, and a new node is there."""
         number = torch_private.sequence_number()
-        made = self._made.get(number)
+        made = self._made.get((get_ident(), number))
         return not torch.is_grad_enabled() and (made.growing if made else number > self._before)
 
     def _top(self):
@@ -149,7 +150,7 @@ class Attribution:
         for gradient in gradients:
             if gradient is not None:
                 self._seed(gradient)
-        self._engine.append((create_graph, len(self._stack)))
+        self._engine.append((create_graph, len(self._stack), get_ident()))
 
     def _leave_backward(self):
         self._engine.pop()

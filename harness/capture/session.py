@@ -129,7 +129,6 @@ class Session:
             groups, m, n, k = row.gemm
             macs[row.dtype] = macs.get(row.dtype, 0) + groups * m * n * k
         precision = max(macs, key=macs.get, default=None)
-        tf32 = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
         return {
             "source": "capture",
             "model": type(self.models[0]).__name__ if self.models else "",
@@ -139,7 +138,7 @@ class Session:
             "optimizers": [describe(o) for o in dict.fromkeys(self.updates.seen)],
             "compiled": any(torch_private.is_compiled(m) for model in self.models for m in model.modules()),
             "fake": torch_private.fake_mode_is_active(),
-            "allow_tf32": {"matmul": bool(tf32[0]), "convolution": bool(tf32[1])},
+            "allow_tf32": torch_private.allow_tf32(),
             "torch": torch.__version__,
             "python": platform.python_version(),
         }

@@ -200,3 +200,18 @@ def views_are_replayed():
     Fake tensors always do so; real ones otherwise go through as_strided, which is the same work in other ops.
     """
     return torch.autograd._force_original_view_tracking(True)
+
+
+def allow_tf32():
+    """{"matmul", "convolution": whether the GPU may round fp32 operands to TF32}, by the older or the newer setting.
+
+    Each refuses to be read once the other was written.
+    """
+    found = {}
+    for name, backend in (("matmul", torch.backends.cuda.matmul), ("convolution", torch.backends.cudnn)):
+        try:
+            found[name] = bool(backend.allow_tf32)
+        except RuntimeError:
+            newer = backend if name == "matmul" else backend.conv
+            found[name] = newer.fp32_precision == "tf32"
+    return found

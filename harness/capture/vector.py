@@ -85,7 +85,7 @@ ELEMENTWISE = {  # operations per output element, where not 1
         "linalg_cross log_normal native_dropout_backward normal normal_functional poisson "
         "rand rand_like randint randint_like randn randn_like random uniform rrelu_with_noise_functional "
         "_fake_quantize_per_tensor_affine_cachemask_tensor_qparams soft_margin_loss "
-        "_philox_normal _philox_uniform threshold value_selecting_reduction_backward "
+        "threshold value_selecting_reduction_backward "
         "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d "
         "_upsample_nearest_exact2d _upsample_nearest_exact3d "
         "upsample_nearest1d_backward upsample_nearest2d_backward upsample_nearest3d_backward "

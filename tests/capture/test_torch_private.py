@@ -196,3 +196,14 @@ def test_views_are_replayed_for_real_tensors_as_for_fake_ones():
     with torch_private.fake_mode():
         fake = names(Watch(lambda op: None))
     assert names(torch_private.views_are_replayed()) == fake
+
+
+def test_tf32_is_read_by_the_older_and_the_newer_setting():
+    matmul = torch.backends.cuda.matmul
+    before = torch_private.allow_tf32()
+    try:
+        for precision, allowed in (("tf32", True), ("ieee", False)):
+            matmul.fp32_precision = precision
+            assert torch_private.allow_tf32()["matmul"] is allowed
+    finally:
+        matmul.fp32_precision = "tf32" if before["matmul"] else "ieee"
