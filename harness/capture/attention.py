@@ -5,6 +5,8 @@ A causal mask is counted in full, as unfused attention executes it: which blocks
 Unfused attention arrives as matrix products, which the recorder marks as attention.
 """
 
+from dataclasses import replace
+
 from accel_model.types import Kind
 from harness.capture.matmul import product
 from harness.capture.parts import Touch
@@ -87,11 +89,7 @@ def _mask(call):
 
 def _writing(part, tensor):
     """The part with one more tensor written, if there is one."""
-    if tensor is None:
-        return part
-    return type(part)(
-        part.kind, part.reads, (*part.writes, Touch(tensor)), part.gemm, part.vector_ops, gradient_of=part.gradient_of
-    )
+    return part if tensor is None else replace(part, writes=(*part.writes, Touch(tensor)))
 
 
 FORMULAS = {
