@@ -1,23 +1,31 @@
 """One job of the command line: read the settings, do the task, write the results, show them."""
 
-import logging
 from pathlib import Path
 
-from harness.config import TaskName, fingerprint, to_config
-from harness.errors import ConfigError
+from harness.config import TaskName, to_config
+from harness.tasks import TRACE
 
-LOG = logging.getLogger(__name__)
-TRACE = "trace.halfstep"
 SHOWN = 16  # rows of a table in the terminal
 
 
 def job(node):
     """Do what the composed settings say; raises an error that harness.failures explains. Returns a small dict."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from harness import tasks
+
     config = to_config(node)
-    return TASKS[config.task.name](config)
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    others = {
+        TaskName.capture: tasks.capture,
+        TaskName.replay: tasks.replay,
+        TaskName.baselines: tasks.baselines,
+        TaskName.validate: tasks.validate,
+    }
+    return others.get(config.task.name, run_task)(config, folder)
 
 
-def run_task(config):
+def run_task(config, folder):
     """Train, capture, replay, compare, judge, log."""
     from hydra.core.hydra_config import HydraConfig
 
@@ -29,7 +37,6 @@ def run_task(config):
 
     Design.from_mapping(config.accelerator, str(config.accelerator.get("name", "accelerator")))  # before anything slow
     hydra = HydraConfig.get()
-    folder = Path(hydra.runtime.output_dir)
     out = console()
     if config.resume and (earlier := results.finished(config)):
         out.print(f"Done already with the same settings: {earlier} (resume=false runs it again)")
@@ -92,67 +99,6 @@ def deliver(result, config, folder, place, run_id):
     return ([] if is_sweep else [summary.shortened(table, SHOWN) for table in found]), lines
 
 
-def capture_task(config):
-    """Save the trace of one training step."""
-    from hydra.core.hydra_config import HydraConfig
-
-    from harness.console import console
-    from harness.flow import captured
-
-    trace = captured(config.workload, config.precision, config.batch_size)
-    path = Path(config.task.trace or Path(HydraConfig.get().runtime.output_dir) / TRACE)
-    trace.save(path)
-    out = console()
-    out.print(trace_line(trace))
-    out.print(f"Saved: {path}")
-    return {"folder": str(path)}
-
-
-def replay_task(config):
-    """Replay a saved trace, without torch."""
-    from accel_model import Trace, replay
-    from harness import flow, summary
-    from harness.console import console, show
-
-    if not config.task.trace:
-        raise ConfigError("task.trace has no value: give the file of a trace, e.g. task.trace=outputs/trace.halfstep")
-    design, _ = flow.designs(config)
-    trace = Trace.load(config.task.trace)
-    out = console()
-    out.print(trace_line(trace))
-    show(out, [summary.replay_table(trace, replay(trace, design))], [])
-    return {}
-
-
-def baselines_task(config):
-    """List the recorded and published baselines of the workload."""
-    import baselines
-    from harness import summary
-    from harness.console import console, show
-
-    kinds = [kind for kind in config.baseline.kinds if kind != "live"]
-    rows = baselines.load(workload=config.workload.name, kinds=kinds)
-    show(console(), [summary.baseline_table(config.workload.name, rows)], [])
-    return {}
-
-
-TASKS = {
-    TaskName.run: run_task,
-    TaskName.capture: capture_task,
-    TaskName.replay: replay_task,
-    TaskName.baselines: baselines_task,
-}
-
-
-def trace_line(trace):
-    """A trace in one line of text."""
-    macs = ", ".join(f"{phase} {count / 1e9:.4g}" for phase, count in trace.macs_by_phase().items() if count)
-    return (
-        f"{trace.meta.get('workload', 'trace')}: {len(trace)} ops, {len(trace.tensors.bytes)} tensors, GMACs: {macs}; "
-        f"{trace.uses.bytes.sum() / 1e9:.4g} GB touched, {trace.live_bytes().max(initial=0) / 1e9:.4g} GB at the peak"
-    )
-
-
 def run_name(config):
     """A name of at most 22 characters, the most telling part first."""
     short = config.workload.name.removeprefix("imagenet_").removeprefix("mnist_").removeprefix("text_")
@@ -165,6 +111,3 @@ def shell_command():
 
     overrides = list(HydraConfig.get().overrides.task)
     return " ".join(["halfstep", *(f"'{one}'" if set(one) & set(" []{}*?,&|;$") else one for one in overrides)])
-
-
-__all__ = ["fingerprint", "job"]

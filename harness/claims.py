@@ -98,4 +98,4 @@ def speedup(claim):
 
 def percent(fraction):
     """A signed percentage as text, e.g. +50 % or -12 %."""
-    return f"{fraction:+.0%}".replace("%", " %")
+    return f"{100 * fraction:+.0f} %".replace("-0 %", "+0 %")

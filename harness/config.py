@@ -13,6 +13,7 @@ class TaskName(Enum):
     capture = "capture"
     replay = "replay"
     baselines = "baselines"
+    validate = "validate"
 
 
 class DataName(Enum):
@@ -64,6 +65,9 @@ class TaskConfig:
 
     name: TaskName
     trace: str | None = None  # file to write (capture) or to read (replay)
+    config: str | None = None  # SCALE-Sim configuration to take the accelerator from (replay)
+    timeline: str | None = None  # Perfetto file to write (replay)
+    topology: str | None = None  # SCALE-Sim topology to write (replay)
 
 
 @dataclass
@@ -209,7 +213,7 @@ class CompareConfig:
 
     level: float = 0.95
     published_uncertainty: float = 0.05
-    model_error: float = 0.10
+    model_error: float = 0.30
     ceiling_of: str | None = None
 
     def __post_init__(self):

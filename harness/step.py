@@ -1,10 +1,11 @@
 """One training step of a workload: what is trained, measured and captured alike."""
 
-from importlib import import_module
+from inspect import signature
 
 import torch
 from torch.nn import functional
 
+from harness.capture.target import load_target
 from harness.config import OptimizerName
 from harness.errors import ConfigError, TrainingError
 
@@ -69,23 +70,29 @@ def build_step(workload, precision, batch_size, device="cpu"):
 
 
 def build_model(workload):
-    """The module that workload.target names; raises ConfigError where it is not there or refuses its arguments."""
+    """The module that the function workload.target returns.
+
+    The function gets workload.arguments, and `num_classes` where it takes it. Raises CaptureError where it cannot be
+    imported, and ConfigError where it refuses its arguments or returns no module.
+    """
     where = f"workload.target={workload.target}"
-    module_name, _, function = workload.target.partition(":")
-    if not function:
-        raise ConfigError(f"{where} names no function: write it as package.module:function")
+    build = load_target(workload.target)
+    arguments = dict(workload.arguments)
+    if _takes(build, "num_classes"):
+        arguments.setdefault("num_classes", workload.classes)
     try:
-        build = getattr(import_module(module_name), function)
-    except ImportError as error:
-        raise ConfigError(
-            f"{where} does not import ({error}): run from the folder that holds it, or install it"
-        ) from None
-    except AttributeError:
-        raise ConfigError(f"{where}: {module_name} has no function {function}") from None
-    try:
-        return build(num_classes=workload.classes, **workload.arguments)
+        signature(build).bind(**arguments)
     except TypeError as error:
         raise ConfigError(f"{where} refuses its arguments ({error}): see workload.arguments") from None
+    model = build(**arguments)
+    if not isinstance(model, torch.nn.Module):
+        raise ConfigError(f"{where} returned a {type(model).__name__}: return the model, a torch.nn.Module")
+    return model
+
+
+def _takes(function, name):
+    parameters = signature(function).parameters
+    return name in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
 
 
 def build_optimizer(config, model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass, replace
 
 from harness.claims import contradiction, overall, percent, speedup
@@ -228,14 +229,28 @@ def markdown(result: Result, config, command):
     lines += [f"- **{line}**" for line in headline(result, config)]
     if text := contradiction(config.claim):
         lines.append(f"- {text}")
-    for table in tables(result, config):
-        lines += ["", f"## {table.title}", "", _row(table.columns), _row("---" for _ in table.columns)]
-        lines += [_row(row) for row in table.rows]
-        lines += ["", table.note] if table.note else []
+    lines += [as_markdown(table) for table in tables(result, config)]
+    lines += ["", "## Reasons", "", *reasons(result)] if result.comparisons else []
     lines += ["", "## Sources", ""]
     sources = {f"{c.baseline.source}; {c.baseline.locator}" for c in result.comparisons if c.baseline.kind != "live"}
     lines += [f"- {source}" for source in sorted(sources)] or ["None beside the live measurement."]
     return "\n".join([*lines, "", f"Made by `{command}`.", ""])
+
+
+def reasons(result: Result):
+    """A line for each verdict: what binds it, or why it does not count."""
+    return [
+        f"- {one.baseline.device}, batch {one.baseline.batch_size}, {verdict.claim}: {verdict.scope or verdict.reason}"
+        for one, verdicts in zip(result.comparisons, result.verdicts, strict=True)
+        for verdict in verdicts
+    ]
+
+
+def as_markdown(table):
+    """A Table as Markdown."""
+    lines = ["", f"## {table.title}", "", _row(table.columns), _row("---" for _ in table.columns)]
+    lines += [_row(row) for row in table.rows]
+    return "\n".join(lines + (["", table.note] if table.note else []))
 
 
 def verdict_text(verdict):
@@ -305,3 +320,32 @@ def baseline_table(workload, measurements):
     )
     note = "" if rows else "None is known. Record one on your GPU, or add a published row with its source."
     return Table(f"Baselines of {workload}", columns, rows, note)
+
+
+def validation_table(cells):
+    """Every published figure of the chips beside the simulated one."""
+    rows = tuple(
+        (
+            *(cell.chip, cell.kind, f"{cell.workload}, batch {cell.batch}", cell.layer, cell.metric),
+            f"{cell.published:.4g} {cell.unit}",
+            "" if math.isnan(cell.simulated) else f"{cell.simulated:.4g} {cell.unit}",
+            "" if math.isnan(cell.error) else percent(cell.error),
+            cell.remark,
+        )
+        for cell in cells
+    )
+    columns = ("chip", "kind", "workload", "layer", "metric", "published", "simulated", "error", "remark")
+    return Table("Published chips", columns, rows, "Error: simulated over published, less 1.")
+
+
+def validation_errors(cells):
+    """The errors of validation_table by chip and metric: smallest, median and largest."""
+    groups = {}
+    for cell in cells:
+        if not math.isnan(cell.error):
+            groups.setdefault((cell.chip, cell.metric), []).append(cell.error)
+    rows = tuple(
+        (*key, str(len(errors)), *(percent(error) for error in (min(errors), statistics.median(errors), max(errors))))
+        for key, errors in groups.items()
+    )
+    return Table("Errors by chip and metric", ("chip", "metric", "cells", "smallest", "median", "largest"), rows)

@@ -132,6 +132,28 @@ def test_the_baselines_are_listed_with_their_sources(tmp_path):
     assert "jcjohnson" in done.stdout
 
 
+def test_the_chips_are_shown_cell_by_cell(tmp_path):
+    done = halfstep("task=validate", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    saved = only(tmp_path.glob("outputs/runs/*/validation.md")).read_text()
+    # Eyeriss, Chen et al., JSSC 2017, table V: 154 active PEs in CONV1, 135 in CONV2
+    assert "| CONV1 | active_pes | 154 PE | 154 PE | +0 % |" in saved
+    assert "| CONV2 | active_pes | 135 PE | 135 PE | +0 % |" in saved
+    assert "Errors by chip and metric" in done.stdout
+
+
+def test_a_scale_sim_topology_replays_on_its_configuration_and_gives_a_timeline(tmp_path):
+    neighbours = ROOT / "tests" / "neighbours"
+    options = (f"task.config={neighbours / 'scalesim.cfg'}", "task.timeline=t.json", "task.topology=t.csv")
+    done = halfstep("task=replay", f"task.trace={neighbours / 'gemm.csv'}", *options, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "t.json").read_text())["traceEvents"]
+    again = halfstep("task=replay", "task.trace=t.csv", options[0], folder=tmp_path)
+    assert again.returncode == 0, again.stderr
+    step = next(line for line in done.stdout.splitlines() if "training step" in line)
+    assert step in again.stdout
+
+
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory, migrated):
     """A sweep of which one run fails; returns (folder, finished process)."""

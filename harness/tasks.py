@@ -1,0 +1,108 @@
+"""The tasks beside the main job: capture a trace, replay one, list baselines, validate the model against chips."""
+
+from pathlib import Path
+
+from harness.errors import ConfigError
+
+TRACE = "trace.halfstep"
+
+
+def capture(config, folder):
+    """Save the trace of one training step."""
+    from harness.console import console
+    from harness.flow import captured
+
+    trace = captured(config.workload, config.precision, config.batch_size)
+    path = Path(config.task.trace or folder / TRACE)
+    trace.save(path)
+    console().print(trace_line(trace), f"Saved: {path}", sep="\n")
+    return {"trace": str(path)}
+
+
+def replay(config, folder):
+    """Replay a saved trace, or a SCALE-Sim topology, without torch; task.timeline writes it for ui.perfetto.dev."""
+    from accel_model import replay as replay_on
+    from harness import summary
+    from harness.console import console, show
+
+    if not config.task.trace:
+        raise ConfigError("task.trace has no value: give the file of a trace, e.g. task.trace=outputs/trace.halfstep")
+    trace, design = _read_trace(config.task.trace), _design(config)
+    report = replay_on(trace, design)
+    out, lines = console(), []
+    out.print(trace_line(trace))
+    if config.task.timeline:
+        from accel_model.timeline import save_timeline
+
+        save_timeline(config.task.timeline, trace, report)
+        lines.append(f"Timeline: {config.task.timeline} (open it in ui.perfetto.dev)")
+    if config.task.topology:
+        from accel_model.scalesim import save_topology
+
+        save_topology(trace, config.task.topology)
+        lines.append(f"SCALE-Sim GEMM topology: {config.task.topology}")
+    show(out, [summary.replay_table(trace, report)], lines)
+    return {"step_s": float(report.step_s[0])}
+
+
+def baselines(config, folder):
+    """List the recorded and published baselines of the workload."""
+    from baselines import load
+    from harness import summary
+    from harness.console import console, show
+
+    kinds = [kind for kind in config.baseline.kinds if kind != "live"]
+    show(
+        console(), [summary.baseline_table(config.workload.name, load(workload=config.workload.name, kinds=kinds))], []
+    )
+    return {}
+
+
+def validate(config, folder):
+    """Published figures of real chips beside what the model says of the same work."""
+    from accel_model.validation import cells
+    from harness import results, summary, workloads
+    from harness.config import PrecisionConfig
+    from harness.console import console, show
+    from harness.flow import captured
+
+    resnet50, mixed = workloads.load("imagenet_resnet50"), PrecisionConfig("bf16", "bf16", "bfloat16")  # as TPUs train
+    table = cells(lambda batch: captured(resnet50, mixed, batch))
+    shown = [summary.validation_table(table), summary.validation_errors(table)]
+    path = folder / "validation.md"
+    results.write(path, "\n".join(summary.as_markdown(one) for one in shown))
+    show(console(), shown, [f"Saved: {path}"])
+    return {"cells": len(table)}
+
+
+def trace_line(trace):
+    """A trace in one line of text."""
+    macs = ", ".join(f"{phase} {count / 1e9:.4g}" for phase, count in trace.macs_by_phase().items() if count)
+    return (
+        f"{trace.meta.get('workload', 'trace')}: {len(trace)} ops, {len(trace.tensors.bytes)} tensors, GMACs: {macs}; "
+        f"{trace.uses.bytes.sum() / 1e9:.4g} GB touched, {trace.live_bytes().max(initial=0) / 1e9:.4g} GB at the peak"
+    )
+
+
+def _read_trace(path):
+    from accel_model import Trace
+
+    if str(path).endswith(".csv"):
+        from accel_model.scalesim import load_topology
+
+        return load_topology(path)
+    if str(path).endswith(".json"):
+        from harness.chakra import load
+
+        return load(path)
+    return Trace.load(path)
+
+
+def _design(config):
+    from accel_model import Design
+
+    if config.task.config:
+        from accel_model.scalesim_config import load_config
+
+        return load_config(config.task.config)
+    return Design.from_mapping(config.accelerator, str(config.accelerator.get("name", "accelerator")))
