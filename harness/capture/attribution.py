@@ -134,13 +134,9 @@ class Attribution:
         return self._index[path]
 
     def _enter(self, module, inputs):
-        if id(module) not in self._paths:
-            if not self._stack:
-                self._adopt(module)
-            layer = self._paths.setdefault(id(module), self._top())
-        else:
-            layer = self._paths[id(module)]
-        self._stack.append(layer)
+        if id(module) not in self._paths and not self._stack:
+            self._adopt(module)
+        self._stack.append(self._paths.get(id(module), self._top()))
 
     def _leave(self, module, inputs, output):
         if self._stack:

@@ -61,6 +61,8 @@ def _advice(error):
     text = f"{error} {error.__cause__}".lower()
     if torch_private.needs_values(error):
         return "It needs values, which fake tensors do not have: capture it with real tensors, harness.capture.capture"
+    if isinstance(error, torch.OutOfMemoryError):
+        return "It ran out of memory: capture it on fake tensors, harness.capture.capture_model"
     if any(word in text for word in ("cuda", "nvidia", "gpu")):
         return "It asks for a GPU: build the model and the data on the CPU; a trace needs no device"
     return "Call it once outside of the capture to see its whole traceback, and mend it there"

@@ -33,6 +33,7 @@ class Updates:
         """note(optimizer): called at the start of every step of any optimiser."""
         self._recorder, self._note = recorder, note
         self.seen = []
+        self._canonical = []  # of each optimiser step that runs, whether it is replaced
 
     @contextmanager
     def watching(self):
@@ -46,12 +47,12 @@ class Updates:
         self._note(optimizer)
         self.seen.append(optimizer)
         self._recorder.attribution.updating += 1
-        if is_canonical(optimizer):
-            self._recorder.paused += 1
+        self._canonical.append(is_canonical(optimizer))
+        self._recorder.paused += self._canonical[-1]
 
     def _after(self, optimizer, args, kwargs):
         self._recorder.attribution.updating -= 1
-        if is_canonical(optimizer):
+        if self._canonical.pop():
             self._recorder.paused -= 1
             for group in optimizer.param_groups:
                 for parameter in group["params"]:

@@ -71,7 +71,8 @@ class OpInfo:
     base: str
     arguments: tuple
     defaults: dict
-    mutated: tuple
+    mutated: tuple  # arguments that are written
+    outs: tuple  # arguments that are written only: out=
     pointwise: bool
     renames: bool  # changes what a tensor object shows, not memory
     only_reserves: bool  # leaves the memory that it returns unset, or as it was
@@ -125,6 +126,7 @@ def info_of(op):
         arguments=tuple(a.name for a in arguments),
         defaults={a.name: a.default_value for a in arguments if a.has_default_value()},
         mutated=tuple(a.name for a in arguments if a.alias_info is not None and a.alias_info.is_write),
+        outs=tuple(a.name for a in arguments if a.is_out),
         pointwise=any(torch.Tag.pointwise in o.tags for o in (op, *alike)),
         renames=torch.Tag.inplace_view in op.tags,
         only_reserves=base in RESERVES,

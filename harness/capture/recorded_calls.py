@@ -271,5 +271,5 @@ def _info_of(schema):
     packet = getattr(getattr(torch.ops, space), name, None)
     op = getattr(packet, overload or "default", None)
     if op is None:
-        return OpInfo(f"{space}::{name}", f"{space}::{name}", (), {}, (), False, False, False)
+        return OpInfo(f"{space}::{name}", f"{space}::{name}", (), {}, (), (), False, False, False)
     return info_of(op)

@@ -39,7 +39,7 @@ class Recorder(TorchDispatchMode):
             return
         info = info_of(op)
         arguments = dict(zip(info.arguments, args, strict=False)) | kwargs
-        inputs = list(self._tensors(arguments.values()))
+        inputs = list(self._tensors(value for name, value in arguments.items() if name not in info.outs))
         stored = [self.storages.of(t) or EMPTY for t in inputs]
         for entry, tensor in zip(stored, inputs, strict=True):
             if entry.role is None and entry.written_in is None and isinstance(tensor, torch.nn.Parameter):
@@ -48,8 +48,8 @@ class Recorder(TorchDispatchMode):
         place = self.attribution.place()
         listed = outputs if isinstance(outputs, tuple | list) else (outputs,)
         listed = [o for out in listed for o in (out if isinstance(out, tuple | list) else (out,))]
-        before = {id(entry) for entry in stored}
         changed = [t for name in info.mutated for t in self._tensors((arguments.get(name),))]
+        before = {id(entry) for entry in (*stored, *(self.storages.of(t, existed=False) for t in changed))}
         fresh = []
         for tensor in self._tensors(listed):
             entry = self.storages.of(tensor, origin=Origin.CONSTANT, existed=False)

@@ -25,6 +25,8 @@ def capture_step(step, model=None, optimizer=None, *, warmup=1, meta=None, stric
         raise CaptureError(f"the step is a {type(step).__name__}: give a callable without arguments that does one step")
     if not isinstance(warmup, int) or warmup < 0:
         raise CaptureError(f"warmup is {warmup!r}: give a number of steps, 0 or more")
+    if meta is not None and not isinstance(meta, dict):
+        raise CaptureError(f"meta is a {type(meta).__name__}: give a dict of JSON values")
     model = getattr(step, "model", None) if model is None else model
     optimizer = getattr(step, "optimizer", None) if optimizer is None else optimizer
     session = Session(model, fused_attention)
@@ -124,6 +126,7 @@ class Session:
     def _meta(self):
         inputs = [entry for entry in self.storages.entries if entry.role is Role.INPUT and entry.shape]
         parameters = {id(p): p.numel() for model in self.models for p in model.parameters()}
+        largest = max(self.models, key=lambda model: sum(p.numel() for p in model.parameters()), default=None)
         macs = {}
         for row in self.rows:
             groups, m, n, k = row.gemm
@@ -131,12 +134,13 @@ class Session:
         precision = max(macs, key=macs.get, default=None)
         return {
             "source": "capture",
-            "model": type(self.models[0]).__name__ if self.models else "",
+            "model": "" if largest is None else torch_private.uncompiled(largest).__class__.__name__,
             "parameters": sum(parameters.values()),
             "batch": int(inputs[0].shape[0]) if inputs else 0,
             "precision": precision.name.lower() if precision is not None else "",
             "optimizers": [describe(o) for o in dict.fromkeys(self.updates.seen)],
             "compiled": any(torch_private.is_compiled(m) for model in self.models for m in model.modules()),
+            "fused_attention": self.fused_attention,
             "fake": torch_private.fake_mode_is_active(),
             "allow_tf32": torch_private.allow_tf32(),
             "torch": torch.__version__,

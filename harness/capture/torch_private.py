@@ -103,6 +103,11 @@ def initialisers():
     return {n: getattr(torch.nn.init, n) for n in names if callable(getattr(torch.nn.init, n))}
 
 
+def uncompiled(module):
+    """The module inside the wrapper of torch.compile, or the module itself."""
+    return getattr(module, "_orig_mod", module)
+
+
 def is_compiled(module):
     """Whether a module was wrapped by torch.compile, or compiles its own call."""
     return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
