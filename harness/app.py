@@ -66,7 +66,7 @@ def deliver(result, config, folder, place, run_id):
     from hydra.core.hydra_config import HydraConfig
 
     from harness import charts, record_run, results, summary, tracking
-    from harness.claims import contradiction
+    from harness.tables import shortened
 
     command = shell_command()
     text = summary.markdown(result, config, command)
@@ -90,13 +90,13 @@ def deliver(result, config, folder, place, run_id):
     )
     ui, url = tracking.page(place, run_id)
     lines = [f"[bold]{line}[/bold]" for line in summary.headline(result, config)]
-    lines += [line for line in (contradiction(config.claim),) if line]
+    lines += summary.remarks(result, config)
     lines += ["", f"Results: {folder}"]
     lines += [f"Browse:  {ui}"] if ui else []
     lines += [f"         {url}"] if url else []
     found = summary.tables(result, config)
     is_sweep = HydraConfig.get().mode.name == "MULTIRUN"
-    return ([] if is_sweep else [summary.shortened(table, SHOWN) for table in found]), lines
+    return ([] if is_sweep else [shortened(table, SHOWN) for table in found]), lines
 
 
 def run_name(config):

@@ -45,7 +45,7 @@ class SweepCallback(Callback):
 
 def close_parent(place, folder):
     """Show what the sweep's jobs found, log it to their parent run, and close that."""
-    from harness import summary, tracking
+    from harness import listings, tracking
     from harness.console import console, show
     from harness.errors import TrackingError
     from harness.results import sweep_table
@@ -55,7 +55,7 @@ def close_parent(place, folder):
     done = len(table.get("run", []))
     ui, url = tracking.page(place)
     show(
-        console(), [summary.sweep_table(table)] if done else [], [f"{done} of {jobs} runs finished: {folder}", ui, url]
+        console(), [listings.sweep_table(table)] if done else [], [f"{done} of {jobs} runs finished: {folder}", ui, url]
     )
     try:
         tracking.log(

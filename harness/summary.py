@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import math
-import statistics
-from dataclasses import dataclass, replace
 
 from harness.claims import contradiction, overall, percent, speedup
 from harness.flow import Result
+from harness.tables import Table, as_markdown, ms
+
+UNCOUNTED_SHARE = 0.01  # of the bytes touched, above which ops without a formula are warned of
 
 SCOPES = {
     "step_and_copy": "step+copy",
     "step_and_loading": "step+loading",
     "forward_backward": "fwd+bwd",
 }  # how tables write what a time covers
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of texts with its title; `note` stands under it."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
 
 
 def headline(result: Result, config):
@@ -45,6 +36,40 @@ def headline(result: Result, config):
             f"({hopeless} at any utilisation) and {counts['undecided']} leave it undecided."
         )
     return lines
+
+
+def remarks(result: Result, config):
+    """Sentences that stand beside the headline."""
+    found = (ceiling_line(result, config), contradiction(config.claim), uncounted_line(result))
+    return [line for line in found if line]
+
+
+def ceiling_line(result: Result, config):
+    """What the ceiling's workload says of the claims, in a sentence, or ""."""
+    ceiling = result.ceiling
+    if not ceiling or not ceiling.published:
+        return ""
+    counts = [
+        f"{name} ({speedup(claim):.3g}x) is possible against "
+        f"{sum(ceiling.samples_per_s >= speedup(claim) * one.samples_per_s for one in ceiling.published)}"
+        for name, claim in config.claim.items()
+    ]
+    return (
+        f"On {ceiling.workload} the accelerator cannot exceed {ceiling.samples_per_s:.0f} samples/s: of "
+        f"{len(ceiling.published)} published GPUs, as printed, {' and '.join(counts)}."
+    )
+
+
+def uncounted_line(result: Result):
+    """A warning where ops without a formula touch more than 1 % of the bytes, or ""."""
+    count = sum(count for count, _ in result.trace.uncounted.values())
+    touched = sum(size for _, size in result.trace.uncounted.values())
+    share = touched / max(int(result.trace.uses.bytes.sum()), 1)
+    if not count:
+        return ""
+    names = ", ".join(sorted(result.trace.uncounted))
+    mark = "Warning: " if share > UNCOUNTED_SHARE else ""
+    return f"{mark}{count} ops without a formula touch {share:.2%} of the bytes: {names}."
 
 
 def training_table(result: Result, config):
@@ -71,7 +96,11 @@ def training_table(result: Result, config):
         ),
         ("stable", "no: the interquartile range is above 10 % of the median" if measured.unstable else "yes"),
         ("energy", measured.energy_note if math.isnan(measured.energy_j) else f"{measured.energy_j:.3g} J a step"),
-        ("whole training", f"{training.wall_s:.1f} s with the loading of data"),
+        (
+            "epoch",
+            f"{training.wall_s / training.epochs:.3g} s of {training.steps_per_epoch} steps, with the loading of data",
+        ),
+        ("whole training", f"{training.wall_s:.3g} s with the loading of data"),
     )
     return Table("Trained here", ("what", "value"), rows)
 
@@ -194,41 +223,11 @@ def tables(result: Result, config):
     return found + ([ceiling_table(result, config)] if result.ceiling else [])
 
 
-def shortened(table, most):
-    """`table` with at most `most` of its rows, evenly spaced, the first and the last among them."""
-    count = len(table.rows)
-    if count <= most:
-        return table
-    kept = sorted({round(i * (count - 1) / (most - 1)) for i in range(most)})
-    note = f"{table.note} {len(kept)} of {count} rows; all are in summary.md."
-    return replace(table, rows=tuple(table.rows[i] for i in kept), note=note)
-
-
-def sweep_table(found):
-    """The finished runs of a sweep, one row each; found: what harness.results.sweep_table returns."""
-    columns = {
-        "run": ("run", str),
-        "workload": ("workload", str),
-        "batch_size": ("batch", str),
-        "precision": ("precision", str),
-        "time/measured_step_ms": ("measured (ms)", "{:.4g}".format),
-        "time/simulated_step_ms": ("simulated (ms)", "{:.4g}".format),
-        "train/accuracy_pct": ("accuracy (%)", "{:.1f}".format),
-    }
-    shown = [(name, title, form) for name, (title, form) in columns.items() if name in found]
-    rows = tuple(
-        tuple("" if found[name][i] is None else form(found[name][i]) for name, _, form in shown)
-        for i in range(len(found.get("run", [])))
-    )
-    return Table("Finished runs of the sweep", tuple(title for _, title, _ in shown), rows)
-
-
 def markdown(result: Result, config, command):
     """The whole summary as Markdown."""
     lines = [f"# {config.workload.name}, batch {config.batch_size}, {config.precision.name}", ""]
     lines += [f"- **{line}**" for line in headline(result, config)]
-    if text := contradiction(config.claim):
-        lines.append(f"- {text}")
+    lines += [f"- {line}" for line in remarks(result, config)]
     lines += [as_markdown(table) for table in tables(result, config)]
     lines += ["", "## Reasons", "", *reasons(result)] if result.comparisons else []
     lines += ["", "## Sources", ""]
@@ -246,13 +245,6 @@ def reasons(result: Result):
     ]
 
 
-def as_markdown(table):
-    """A Table as Markdown."""
-    lines = ["", f"## {table.title}", "", _row(table.columns), _row("---" for _ in table.columns)]
-    lines += [_row(row) for row in table.rows]
-    return "\n".join(lines + (["", table.note] if table.note else []))
-
-
 def verdict_text(verdict):
     """One cell: the outcome with the share of completions that support the claim, or that the row is only context."""
     if not verdict.decides:
@@ -260,92 +252,3 @@ def verdict_text(verdict):
     share = verdict.counts["supported"] / max(sum(verdict.counts.values()), 1)
     word = "impossible" if verdict.ceiling < verdict.threshold else verdict.outcome
     return f"{word} ({100 * share:.0f} %)"
-
-
-def ms(seconds):
-    """Seconds as text in milliseconds."""
-    return f"{1e3 * seconds:.4g} ms"
-
-
-def _row(cells):
-    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
-
-
-def replay_table(trace, report):
-    """A replayed trace on the nominal design: time, what binds it, and the floor."""
-    rows = [
-        ("training step", ms(float(report.step_s[0]))),
-        ("floor", ms(float(report.floor_s[0]))),
-        ("MAC units busy", f"{float(report.utilisation[0]):.1%}"),
-        ("energy", f"{float(report.energy_j[0]):.4g} J a step"),
-        ("ops without a formula", str(sum(count for count, _ in trace.uncounted.values()))),
-    ]
-    rows += [(f"phase {name}", ms(float(values[0]))) for name, values in report.by_phase().items() if float(values[0])]
-    rows += [
-        (f"bound by {name}", ms(float(values[0]))) for name, values in report.by_bound().items() if float(values[0])
-    ]
-    return Table("Replay on the nominal completion", ("what", "value"), tuple(rows))
-
-
-def baseline_table(workload, measurements):
-    """Recorded and published baselines of a workload, each with its source."""
-    columns = (
-        "device",
-        "kind",
-        "year",
-        "model",
-        "variant",
-        "batch",
-        "precision",
-        "scope",
-        "step (ms)",
-        "samples/s",
-        "source",
-    )
-    rows = tuple(
-        (
-            one.device,
-            f"{one.kind}, {one.confidence}",
-            str(one.year or ""),
-            one.model,
-            one.variant,
-            str(one.batch_size or "not stated"),
-            one.precision,
-            one.scope,
-            "" if math.isnan(one.step_s) else f"{1e3 * one.step_s:.4g}",
-            "" if math.isnan(one.samples_per_s) else f"{one.samples_per_s:.4g}",
-            f"{one.source}; {one.locator}",
-        )
-        for one in measurements
-    )
-    note = "" if rows else "None is known. Record one on your GPU, or add a published row with its source."
-    return Table(f"Baselines of {workload}", columns, rows, note)
-
-
-def validation_table(cells):
-    """Every published figure of the chips beside the simulated one."""
-    rows = tuple(
-        (
-            *(cell.chip, cell.kind, f"{cell.workload}, batch {cell.batch}", cell.layer, cell.metric),
-            f"{cell.published:.4g} {cell.unit}",
-            "" if math.isnan(cell.simulated) else f"{cell.simulated:.4g} {cell.unit}",
-            "" if math.isnan(cell.error) else percent(cell.error),
-            cell.remark,
-        )
-        for cell in cells
-    )
-    columns = ("chip", "kind", "workload", "layer", "metric", "published", "simulated", "error", "remark")
-    return Table("Published chips", columns, rows, "Error: simulated over published, less 1.")
-
-
-def validation_errors(cells):
-    """The errors of validation_table by chip and metric: smallest, median and largest."""
-    groups = {}
-    for cell in cells:
-        if not math.isnan(cell.error):
-            groups.setdefault((cell.chip, cell.metric), []).append(cell.error)
-    rows = tuple(
-        (*key, str(len(errors)), *(percent(error) for error in (min(errors), statistics.median(errors), max(errors))))
-        for key, errors in groups.items()
-    )
-    return Table("Errors by chip and metric", ("chip", "metric", "cells", "smallest", "median", "largest"), rows)

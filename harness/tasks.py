@@ -22,7 +22,7 @@ def capture(config, folder):
 def replay(config, folder):
     """Replay a saved trace, or a SCALE-Sim topology, without torch; task.timeline writes it for ui.perfetto.dev."""
     from accel_model import replay as replay_on
-    from harness import summary
+    from harness import listings
     from harness.console import console, show
 
     if not config.task.trace:
@@ -41,19 +41,19 @@ def replay(config, folder):
 
         save_topology(trace, config.task.topology)
         lines.append(f"SCALE-Sim GEMM topology: {config.task.topology}")
-    show(out, [summary.replay_table(trace, report)], lines)
+    show(out, [listings.replay_table(trace, report)], lines)
     return {"step_s": float(report.step_s[0])}
 
 
 def baselines(config, folder):
     """List the recorded and published baselines of the workload."""
     from baselines import load
-    from harness import summary
+    from harness import listings
     from harness.console import console, show
 
     kinds = [kind for kind in config.baseline.kinds if kind != "live"]
     show(
-        console(), [summary.baseline_table(config.workload.name, load(workload=config.workload.name, kinds=kinds))], []
+        console(), [listings.baseline_table(config.workload.name, load(workload=config.workload.name, kinds=kinds))], []
     )
     return {}
 
@@ -61,16 +61,17 @@ def baselines(config, folder):
 def validate(config, folder):
     """Published figures of real chips beside what the model says of the same work."""
     from accel_model.validation import cells
-    from harness import results, summary, workloads
+    from harness import listings, results, workloads
     from harness.config import PrecisionConfig
     from harness.console import console, show
     from harness.flow import captured
+    from harness.tables import as_markdown
 
     resnet50, mixed = workloads.load("imagenet_resnet50"), PrecisionConfig("bf16", "bf16", "bfloat16")  # as TPUs train
     table = cells(lambda batch: captured(resnet50, mixed, batch))
-    shown = [summary.validation_table(table), summary.validation_errors(table)]
+    shown = [listings.validation_table(table), listings.validation_errors(table)]
     path = folder / "validation.md"
-    results.write(path, "\n".join(summary.as_markdown(one) for one in shown))
+    results.write(path, "\n".join(as_markdown(one) for one in shown))
     show(console(), shown, [f"Saved: {path}"])
     return {"cells": len(table)}
 

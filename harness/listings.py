@@ -1,0 +1,106 @@
+"""Tables of what is at hand: a replayed trace, known baselines, validated chips, the runs of a sweep."""
+
+import math
+import statistics
+
+from harness.claims import percent
+from harness.tables import Table, ms
+
+
+def replay_table(trace, report):
+    """A replayed trace on the nominal design: time, what binds it, and the floor."""
+    rows = [
+        ("training step", ms(float(report.step_s[0]))),
+        ("floor", ms(float(report.floor_s[0]))),
+        ("MAC units busy", f"{float(report.utilisation[0]):.1%}"),
+        ("energy", f"{float(report.energy_j[0]):.4g} J a step"),
+        ("ops without a formula", str(sum(count for count, _ in trace.uncounted.values()))),
+    ]
+    rows += [(f"phase {name}", ms(float(values[0]))) for name, values in report.by_phase().items() if float(values[0])]
+    rows += [
+        (f"bound by {name}", ms(float(values[0]))) for name, values in report.by_bound().items() if float(values[0])
+    ]
+    return Table("Replay on the nominal completion", ("what", "value"), tuple(rows))
+
+
+def baseline_table(workload, measurements):
+    """Recorded and published baselines of a workload, each with its source."""
+    columns = (
+        "device",
+        "kind",
+        "year",
+        "model",
+        "variant",
+        "batch",
+        "precision",
+        "scope",
+        "step (ms)",
+        "samples/s",
+        "source",
+    )
+    rows = tuple(
+        (
+            one.device,
+            f"{one.kind}, {one.confidence}",
+            str(one.year or ""),
+            one.model,
+            one.variant,
+            str(one.batch_size or "not stated"),
+            one.precision,
+            one.scope,
+            "" if math.isnan(one.step_s) else f"{1e3 * one.step_s:.4g}",
+            "" if math.isnan(one.samples_per_s) else f"{one.samples_per_s:.4g}",
+            f"{one.source}; {one.locator}",
+        )
+        for one in measurements
+    )
+    note = "" if rows else "None is known. Record one on your GPU, or add a published row with its source."
+    return Table(f"Baselines of {workload}", columns, rows, note)
+
+
+def validation_table(cells):
+    """Every published figure of the chips beside the simulated one."""
+    rows = tuple(
+        (
+            *(cell.chip, cell.kind, f"{cell.workload}, batch {cell.batch}", cell.layer, cell.metric),
+            f"{cell.published:.4g} {cell.unit}",
+            "" if math.isnan(cell.simulated) else f"{cell.simulated:.4g} {cell.unit}",
+            "" if math.isnan(cell.error) else percent(cell.error),
+            cell.remark,
+        )
+        for cell in cells
+    )
+    columns = ("chip", "kind", "workload", "layer", "metric", "published", "simulated", "error", "remark")
+    return Table("Published chips", columns, rows, "Error: simulated over published, less 1.")
+
+
+def validation_errors(cells):
+    """The errors of validation_table by chip and metric: smallest, median and largest."""
+    groups = {}
+    for cell in cells:
+        if not math.isnan(cell.error):
+            groups.setdefault((cell.chip, cell.metric), []).append(cell.error)
+    rows = tuple(
+        (*key, str(len(errors)), *(percent(error) for error in (min(errors), statistics.median(errors), max(errors))))
+        for key, errors in groups.items()
+    )
+    return Table("Errors by chip and metric", ("chip", "metric", "cells", "smallest", "median", "largest"), rows)
+
+
+def sweep_table(found):
+    """The finished runs of a sweep, one row each; found: what harness.results.sweep_table returns."""
+    columns = {
+        "run": ("run", str),
+        "workload": ("workload", str),
+        "batch_size": ("batch", str),
+        "precision": ("precision", str),
+        "time/measured_step_ms": ("measured (ms)", "{:.4g}".format),
+        "time/simulated_step_ms": ("simulated (ms)", "{:.4g}".format),
+        "train/accuracy_pct": ("accuracy (%)", "{:.1f}".format),
+    }
+    shown = [(name, title, form) for name, (title, form) in columns.items() if name in found]
+    rows = tuple(
+        tuple("" if found[name][i] is None else form(found[name][i]) for name, _, form in shown)
+        for i in range(len(found.get("run", [])))
+    )
+    return Table("Finished runs of the sweep", tuple(title for _, title, _ in shown), rows)
