@@ -9,6 +9,7 @@ from accel_model.buffer_traffic import array_bytes
 from accel_model.dataflow import CYCLES, Convention, Dataflow, scalesim_cycles
 from accel_model.tiling import Order, candidates, cut
 
+GRID_AXES = 5  # chunk, M, N, array, unit
 CLASSES = ((0, 0), (0, 1), (1, 0), (1, 1))  # of tiles: full or edge along M, then along N
 
 
@@ -130,15 +131,36 @@ def _tile_array_bytes(u, d, t, i, j):
     return t.groups[i] * array_bytes(d.dataflow, *sizes, chunk=stretch, overlapped=overlapped)
 
 
+def _same_as_before(sizes, axis):
+    """Where `sizes` equal those one step earlier along `axis` of the grid; False where they do not vary along it."""
+    if getattr(sizes, "ndim", 0) < GRID_AXES or sizes.shape[axis] < 2:
+        return False
+    xp, count = namespace(sizes), sizes.shape[axis]
+    before = xp.take(sizes, xp.arange(count - 1, device=device(sizes)), axis=axis)
+    after = xp.take(sizes, xp.arange(1, count, device=device(sizes)), axis=axis)
+    same = after == before
+    first = xp.zeros((*same.shape[:axis], 1, *same.shape[axis + 1 :]), dtype=xp.bool, device=device(sizes))
+    return xp.concat([first, same], axis=axis)
+
+
 def _room(u, d, t, part, several):
-    """By Order, bytes for a tile's operands, the chunks loaded ahead and its accumulators, two sets if `several`."""
+    """By Order, bytes for a tile's operands, the chunks loaded ahead and its accumulators, two sets if `several`.
+
+    Infinite for a candidate that is another one over again: a tile that two multiples are clipped to, or an operand
+    kept that no second tile would load.
+    """
+    double = _same_as_before(t.chunk, 0) | _same_as_before(t.m[0], 1) | _same_as_before(t.n[0], 2)
+    if t.m[0].shape[1] == 1:  # the grid in which groups, not M, vary
+        double = double | _same_as_before(t.groups[0], 1)
     a, b = u.a_held * t.a_share[0], u.b_held * t.b_share[0][0]
     partial = t.groups[0] * t.m[0] * t.n[0] * d.accumulator_bytes * choose(several, 2.0, 1.0)
     a_chunks, b_chunks = 2.0 * part * a, 2.0 * part * b
     alone = smaller(a_chunks, a) + smaller(b_chunks, b)
     one_group = t.groups[0] == 1
-    return [
+    keeps_a, keeps_b = one_group & (t.n_count[0] > 0), one_group & (t.m_count[0] + t.m_count[1] > 1)
+    rooms = [
         partial + choose(several, a_chunks + b_chunks, alone),
-        choose(one_group, partial + a * (1.0 + part) + b_chunks, float("inf")),
-        choose(one_group, partial + b * (1.0 + part) + a_chunks, float("inf")),
+        choose(keeps_a, partial + a * (1.0 + part) + b_chunks, float("inf")),
+        choose(keeps_b, partial + b * (1.0 + part) + a_chunks, float("inf")),
     ]
+    return rooms if double is False else [choose(double, float("inf"), room) for room in rooms]

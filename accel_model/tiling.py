@@ -15,7 +15,7 @@ from accel_model.arrays import ceil_div, choose, floor_div, larger, real, smalle
 from accel_model.dataflow import Convention, Dataflow, Overlap
 
 WHOLE = 0  # a multiple that stands for the whole dimension
-SIDE = (WHOLE, 16, 8, 4, 2, 1)  # multiples of the array's side
+SIDE = (WHOLE, 16, 4, 1)  # multiples of the array's side
 STREAMED = (WHOLE, 1024, 256, 64, 16, 8)  # elements of the dimension that no side of the array holds
 GROUPS_AT_ONCE = (WHOLE, 16)
 CHUNK = 16  # least K that is loaded at a time
