@@ -107,12 +107,20 @@ def fft(call):
     return whole(call, Kind.ELEMENTWISE, ceil(factor * data.numel() * max(log2(max(points, 1)), 1)))
 
 
+def distances(call):
+    """Difference, power and sum for each feature of each pair of rows."""
+    pairs = call.written[0].numel() if call.info.base == "_cdist_forward" else call["cdist"].numel()
+    return whole(call, Kind.REDUCE, 3 * pairs * call["x1"].shape[-1])
+
+
 def torchvision_op(call):
     return whole(call, TORCHVISION[call.info.base], elements_of(*call.inputs))
 
 
 def _written_elements(call):
-    return max((t.numel() for t in call.written), default=0) if len(call.written) < 4 else elements_of(*call.written)
+    """Of an op on lists all its outputs; otherwise the largest, the others being masks and statistics beside it."""
+    many = call.info.name.startswith(("aten::_foreach_", "aten::_fused_", "aten::_amp_foreach_"))
+    return elements_of(*call.written) if many else max((t.numel() for t in call.written), default=0)
 
 
 FORMULAS = (
@@ -126,4 +134,5 @@ FORMULAS = (
     | dict.fromkeys(WHOLE_GATHERS, whole_gather)
     | dict.fromkeys(FFT, fft)
     | dict.fromkeys(TORCHVISION, torchvision_op)
+    | dict.fromkeys(("_cdist_forward", "_cdist_backward"), distances)
 )

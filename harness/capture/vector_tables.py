@@ -70,7 +70,7 @@ ELEMENTWISE = {  # operations per output element, where not 1
     "_amp_update_scale": 4,
 } | dict.fromkeys(
     _names(
-        "_cdist_backward _dirichlet_grad _euclidean_dist _foreach_zero _nested_from_padded _sample_dirichlet "
+        "_dirichlet_grad _euclidean_dist _nested_from_padded _sample_dirichlet "
         "_standard_gamma "
         "affine_grid_generator affine_grid_generator_backward alpha_dropout bernoulli binomial bitwise_not cauchy "
         "complex cross cumprod_backward dropout exponential fake_quantize_per_channel_affine_cachemask "
@@ -114,7 +114,7 @@ REDUCE = {  # operations per input element, where not 1
     "dist": 3,
 } | dict.fromkeys(
     _names(
-        "_aminmax _cdist_forward _is_all_true _is_any_true _logcumsumexp _pdist_forward _pdist_backward _ctc_loss "
+        "_aminmax _is_all_true _is_any_true _logcumsumexp _pdist_forward _pdist_backward _ctc_loss "
         "_ctc_loss_backward _cummax_helper _cummin_helper all amax amin aminmax any argmax argmin bincount "
         "count_nonzero cummax cummin cumprod cumsum diff equal histc logcumsumexp max mean median min mode "
         "multi_margin_loss multi_margin_loss_backward multilabel_margin_loss_forward multilabel_margin_loss_backward "
@@ -164,7 +164,7 @@ SHAPE_ONLY = {  # arguments of which an op needs the shape alone
 }
 
 COPIES = _names(
-    "_foreach_copy _lazy_clone _pad_packed_sequence _pack_padded_sequence _pack_padded_sequence_backward "
+    "_lazy_clone _pad_packed_sequence _pack_padded_sequence _pack_padded_sequence_backward "
     "_chunk_cat _conj_physical _to_copy _to_cpu _pin_memory as_strided_scatter block_diag cat clone col2im "
     "constant_pad_nd contiguous copy diag_embed diagonal_backward diagonal_scatter flip im2col "
     "native_channel_shuffle channel_shuffle pixel_shuffle pixel_unshuffle reflection_pad1d reflection_pad1d_backward "
@@ -176,7 +176,7 @@ COPIES = _names(
 FILLS = _names(
     "arange eye fill full full_like linspace logspace new_full new_ones new_zeros ones ones_like randperm range "
     "scalar_tensor tril_indices triu_indices zero zeros zeros_like _efficientzerotensor hann_window hamming_window "
-    "_foreach_zero bartlett_window blackman_window kaiser_window vander"
+    "bartlett_window blackman_window kaiser_window vander"
 )
 WRITE_ONLY = COPIES | FILLS | {"bernoulli", "uniform", "normal", "random", "exponential", "geometric", "log_normal"}
 

@@ -78,3 +78,22 @@ def test_elementary_operations(act, operations):
     x = nn.Parameter(torch.randn(8, 8))
     trace = capture(lambda: (act(x) if act(x).dim() == 0 else act(x).sum()).backward(), warmup=0)
     assert trace.ops.vector_ops[0] == operations
+
+
+def test_an_op_on_lists_works_on_all_of_them():
+    weights = [nn.Parameter(torch.zeros(8)), nn.Parameter(torch.zeros(8))]
+
+    def step():
+        (weights[0] * weights[1]).sum().backward()
+        with torch.no_grad():
+            torch._foreach_mul_([w.grad for w in weights], 2.0)
+
+    trace = capture(step)
+    assert trace.ops.vector_ops[-1] == 16
+
+
+def test_distances_count_every_feature_of_every_pair():
+    x, y = nn.Parameter(torch.randn(4, 3)), torch.randn(5, 3)
+    trace = capture(lambda: torch.cdist(x, y, p=1.0).sum().backward())
+    assert trace.ops.vector_ops[0] == 3 * 4 * 5 * 3
+    assert trace.uncounted == {}
