@@ -22,6 +22,8 @@ def explained(error):
         return str(error)
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _of_hydra(error)
+    if isinstance(error, RuntimeError) and "srun" in str(error):
+        return "hydra/launcher=slurm found no srun: run it where SLURM is, or use hydra/launcher=submitit_local"
     if isinstance(error, OSError) and error.filename:
         return f"cannot use {error.filename} ({error.strerror}): check that it is there, is writable and has room"
     return None
