@@ -16,7 +16,7 @@ from accel_model.dataflow import Convention, Dataflow, Overlap
 
 WHOLE = 0  # a multiple that stands for the whole dimension
 SIDE = (WHOLE, 16, 4, 1)  # multiples of the array's side
-STREAMED = (WHOLE, 1024, 256, 64, 16, 8)  # elements of the dimension that no side of the array holds
+STREAMED = (WHOLE, 512, 64, 8)  # elements of the dimension that no side of the array holds
 GROUPS_AT_ONCE = (WHOLE, 16)
 CHUNK = 16  # least K that is loaded at a time
 LONG_CHUNKS = (4096, 256)  # K that an os array sums up at a time where a tile is more than one fold

@@ -118,7 +118,7 @@ def read_distance(history, alive, tensor, size):
 
 def grid_of(dataflow):
     """[(multiple or length of M, of N, groups at once, stretch of K)] that a tiling may have; 0 stands for all."""
-    side, streamed = (0, 16, 4, 1), (0, 1024, 256, 64, 16, 8)
+    side, streamed = (0, 16, 4, 1), (0, 512, 64, 8)
     along_m = streamed if dataflow == Dataflow.WS else side
     along_n = streamed if dataflow == Dataflow.IS else side
     stretches = (4096, 256) if dataflow == Dataflow.OS else (16,)
