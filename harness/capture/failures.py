@@ -47,10 +47,15 @@ def _line(error):
 
 
 def _where(error):
-    """' at file:line, in function' of the innermost frame that is the user's own code, or nothing."""
+    """' at file:line, in function' of the user's innermost frame, and of an installed model's inside it, or nothing."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not _is_library(Path(frame.filename))]
-    return f" at {own[-1].filename}:{own[-1].lineno}, in {own[-1].name}" if own else ""
+    frames = [frame for frame in frames if not _is_library(Path(frame.filename))]
+    if not frames:
+        return ""
+    own = [frame for frame in frames if "site-packages" not in Path(frame.filename).parts]
+    here, inside = own[-1] if own else frames[-1], frames[-1]
+    text = f" at {here.filename}:{here.lineno}, in {here.name}"
+    return text if inside is here else f"{text} ({inside.filename}:{inside.lineno}, in {inside.name})"
 
 
 def _is_library(path):

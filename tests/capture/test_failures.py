@@ -4,6 +4,7 @@ import inspect
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 from harness.capture import capture, capture_model
@@ -35,6 +36,17 @@ def test_the_line_is_the_users_innermost():
     line = line_of(Broken, "missing")
     with pytest.raises(CaptureError, match=rf"{__file__}:{line}, in forward: AttributeError"):
         capture(lambda: Broken()(torch.zeros(1)))
+
+
+def test_a_line_of_an_installed_model_comes_beside_the_users():
+    model = torchvision.models.alexnet()
+
+    def step():
+        model(torch.zeros(1, 3, 8, 8))
+
+    line = line_of(step, "zeros")
+    with pytest.raises(CaptureError, match=rf"{__file__}:{line}, in step \(.*alexnet.py:\d+, in forward\)"):
+        capture(step)
 
 
 def test_values_that_fake_tensors_lack_lead_to_real_ones():

@@ -21,7 +21,7 @@ LONG = (
     "shufflenet_v2_x2_0 squeezenet1_0 swin_s swin_v2_t swin_v2_s vgg11 vgg13 vgg16 vit_b_16 vit_b_32 wide_resnet50_2"
 )
 NAMES = QUICK.split() + [pytest.param(name, marks=pytest.mark.slow) for name in LONG.split()]
-SIZES = {"alexnet": 64, "inception_v3": 128, "maxvit_t": 224, "vit_b_16": 224, "vit_b_32": 224}
+SIZES = {"alexnet": 64, "inception_v3": 299, "maxvit_t": 224, "vit_b_16": 224, "vit_b_32": 224}
 
 
 @pytest.mark.parametrize("name", NAMES)
