@@ -14,6 +14,7 @@ from harness.step import is_text
 
 HELD_OUT = 0.2  # of data without a split of their own
 SYNTHETIC_BATCHES = 4  # different batches that synthetic training goes round
+DIFFERENT = 64  # random samples that a batch for timing repeats
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,17 +146,31 @@ def _text(config, workload, batch_size, seed):
 
 
 def _synthetic(config, workload, batch_size, seed):
+    dataset = TensorDataset(*random_samples(workload, SYNTHETIC_BATCHES * batch_size, seed))
+    return Samples(dataset, dataset, "synthetic", real=False)
+
+
+def random_samples(workload, count, seed):
+    """(inputs, targets) of `count` random samples in the workload's input shape."""
     generator = torch.Generator().manual_seed(seed)
-    count = SYNTHETIC_BATCHES * batch_size
     shape = (count, *workload.input_shape)
     if is_text(workload):
         inputs = torch.randint(workload.classes, shape, generator=generator)
-        targets = torch.randint(workload.classes, shape, generator=generator)
-    else:
-        inputs = torch.randn(shape, generator=generator)
-        targets = torch.randint(workload.classes, (count,), generator=generator)
-    dataset = TensorDataset(inputs, targets)
-    return Samples(dataset, dataset, "synthetic", real=False)
+        return inputs, torch.randint(workload.classes, shape, generator=generator)
+    inputs = torch.randn(shape, generator=generator)
+    return inputs, torch.randint(workload.classes, (count,), generator=generator)
+
+
+def random_batch(step, workload, seed):
+    """(inputs, targets) on the host, laid out in memory as those of `step` (TrainingStep) are.
+
+    Of a large batch only the first DIFFERENT samples differ: no time depends on more.
+    """
+    count = len(step.inputs)
+    samples = random_samples(workload, min(count, DIFFERENT), seed)
+    rows = torch.arange(count) % DIFFERENT
+    pairs = zip((step.inputs, step.targets), samples, strict=True)
+    return tuple(torch.empty_like(like, device="cpu").copy_(some[rows]) for like, some in pairs)
 
 
 LOADERS = {

@@ -21,6 +21,14 @@ class TrainingError(HalfstepError):
     """Training failed: it diverged, ran out of memory, or its model does not fit the data."""
 
 
+class NoRoomError(TrainingError):
+    """A training step does not fit the device's memory."""
+
+
+class RecordError(HalfstepError):
+    """Nothing could be recorded."""
+
+
 class TrackingError(HalfstepError):
     """The tracking store refuses to be read or written."""
 
