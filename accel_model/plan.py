@@ -152,7 +152,8 @@ def _room(u, d, t, part, several):
     double = _same_as_before(t.chunk, 0) | _same_as_before(t.m[0], 1) | _same_as_before(t.n[0], 2)
     if t.m[0].shape[1] == 1:  # the grid in which groups, not M, vary
         double = double | _same_as_before(t.groups[0], 1)
-    a, b = u.a_held * t.a_share[0], u.b_held * t.b_share[0][0]
+    a = smaller(u.a_bytes * t.a_share[0], t.groups[0] * t.m[0] * u.k * u.element_bytes)
+    b = smaller(u.b_bytes * t.b_share[0][0], t.groups[0] * t.n[0] * u.k * u.element_bytes)
     partial = t.groups[0] * t.m[0] * t.n[0] * d.accumulator_bytes * choose(several, 2.0, 1.0)
     a_chunks, b_chunks = 2.0 * part * a, 2.0 * part * b
     alone = smaller(a_chunks, a) + smaller(b_chunks, b)

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from accel_model.arrays import real, smaller
+from accel_model.arrays import real
 from accel_model.fusion import fused, unfused
 from accel_model.residency import NEVER, reuse_distances
 from accel_model.types import DTYPE_BYTES, PERSISTENT_ROLES, PRECISIONS, DType, Kind, Operand, Phase, Role, dtype_of
@@ -59,16 +59,6 @@ class Units:
     def macs(self):
         """float64 (units,), multiply-accumulates."""
         return real(self.groups * self.m * self.n * self.k)
-
-    @property
-    def a_held(self):
-        """float64 (units,), bytes of A that a buffer needs to hold: M x K elements, or fewer where they overlap."""
-        return smaller(self.a_bytes, real(self.groups * self.m * self.k * self.element_bytes))
-
-    @property
-    def b_held(self):
-        """float64 (units,), the same of B."""
-        return smaller(self.b_bytes, real(self.groups * self.n * self.k * self.element_bytes))
 
     def distinct_gemms(self):
         """(Units that differ in what the tiles of an op depend on, int64 (units,) row of each unit in them)."""

@@ -173,8 +173,6 @@ def tilings(op, d):
     side_m = {Dataflow.OS: rows, Dataflow.IS: cols}.get(dataflow, 1)
     side_n = {Dataflow.OS: cols, Dataflow.WS: cols}.get(dataflow, 1)
     k, element = op["k"], op["element_bytes"]
-    held_a = min(op["a_bytes"], op["groups"] * op["m"] * k * element)
-    held_b = min(op["b_bytes"], op["groups"] * op["n"] * k * element)
     for m, n, together, stretch in grid_of(dataflow):
         tile_m = min(op["m"], m * side_m or op["m"])
         tile_n = min(op["n"], n * side_n or op["n"])
@@ -190,8 +188,8 @@ def tilings(op, d):
         batches = slices(op["groups"], together)
         count = len(pieces_m) * len(pieces_n) * len(batches)
         partial = together * pieces_m[0][0] * pieces_n[0] * d["accumulator_bytes"] * (2 if count > 1 else 1)
-        panel_a = held_a * pieces_m[0][1] * together / op["groups"]
-        panel_b = held_b * pieces_n[0] / op["n"] * together / op["groups"]
+        panel_a = min(op["a_bytes"] * pieces_m[0][1] / op["groups"], pieces_m[0][0] * k * element) * together
+        panel_b = min(op["b_bytes"] * pieces_n[0] / op["n"] / op["groups"], pieces_n[0] * k * element) * together
         part = chunk / k
         for keep in ("", "a", "b") if together == 1 else ("",):
             ahead = (2 * part * panel_a, 2 * part * panel_b)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from accel_model import Design, Trace, replay
+from accel_model.convolutions import Convolution, from_convolutions
 from accel_model.errors import DesignError, TraceError
+from accel_model.types import Phase
 
 SEED = Design.completions("seed")
 
@@ -135,3 +137,20 @@ def test_power_above_the_limit_and_memory_that_does_not_fit_are_flagged():
     report = replay(trace, Design.grid(watts_limit=[1e-3, 1e3], dram_capacity_bytes=[1e3, 1e9]))
     assert report.over_watts_limit.tolist() == [True, True, False, False]
     assert report.fits.tolist() == [False, True, False, True]
+
+
+def test_every_completion_of_the_seed_runs_layers_of_every_shape():
+    rng = np.random.default_rng(0)
+    layers = [
+        Convolution("stem", 3, 224, 64, 11, 4, 2, batch=128),
+        Convolution("depthwise", 96, 28, 96, 3, 1, 1, 96, 64),
+    ]
+    layers += [
+        Convolution("downsample", 512, 28, 1024, 1, 2, batch=64),
+        Convolution("wide", 3, 32, 64, 3, 1, 1, batch=256),
+    ]
+    convolutions = from_convolutions(layers, "fp32", (Phase.FORWARD, Phase.DGRAD, Phase.WGRAD))
+    sizes = 2 ** rng.integers(0, 16, size=(3, 30)) + rng.integers(0, 3, size=(3, 30))
+    for trace in (convolutions, Trace.from_gemms(*sizes, dtype="fp32")):
+        report = replay(trace, SEED, per_op=False)
+        assert (report.step_s >= report.floor_s).all() and np.isfinite(report.step_s).all()
