@@ -14,6 +14,7 @@ class TaskName(Enum):
     replay = "replay"
     baselines = "baselines"
     validate = "validate"
+    record = "record"
 
 
 class DataName(Enum):
@@ -43,6 +44,8 @@ class TrackingName(Enum):
 
 
 KINDS = ("live", "recorded", "published")
+MODES = ("eager", "graphs", "compiled")
+SCOPES = ("step", "step_and_copy")
 AUTOCAST = (None, "bfloat16", "float16")
 
 
@@ -223,6 +226,36 @@ class CompareConfig:
 
 
 @dataclass
+class RecordConfig:
+    """What task=record measures, and where it goes; an empty list stands for the run's own value."""
+
+    folder: str | None = None
+    workloads: list[str] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+    precisions: list[str] = field(default_factory=list)
+    modes: list[str] = field(default_factory=lambda: list(MODES))
+    scopes: list[str] = field(default_factory=lambda: ["step_and_copy"])
+    budget_s: float = 480.0
+    measurement_s: float = 10.0
+    energy_window_s: float = 2.0
+
+    def __post_init__(self):
+        above_zero("record.budget_s", self.budget_s, 480, whole=False)
+        above_zero("record.measurement_s", self.measurement_s, 10, whole=False)
+        between("record.energy_window_s", self.energy_window_s, 0, 600, 2)
+        if wrong := [batch for batch in self.batches if batch <= 0]:
+            raise ConfigError(
+                f"record.batches holds {wrong[0]}: give whole numbers above 0, e.g. record.batches=[1,64]"
+            )
+        for name, words in (("modes", MODES), ("scopes", SCOPES)):
+            given = getattr(self, name)
+            if not given or set(given) - set(words):
+                raise ConfigError(
+                    f"record.{name} is {list(given)}: give some of {', '.join(words)}, e.g. record.{name}=[{words[0]}]"
+                )
+
+
+@dataclass
 class RunConfig:
     """All settings of one run: conf/config.yaml with its groups."""
 
@@ -236,6 +269,7 @@ class RunConfig:
     tracking: TrackingConfig
     train: TrainConfig
     compare: CompareConfig
+    record: RecordConfig
     batch_size: int = 64
     seed: int = 0
     resume: bool = False
@@ -267,12 +301,15 @@ def to_config(node):
         raise ConfigError(str(error).splitlines()[0]) from None
 
 
+LEFT_OUT = ("tracking", "resume", "outputs", "record")  # settings that decide no result
+
+
 def fingerprint(config):
-    """Hex digest of the settings that decide a result; where results go and resuming are left out."""
+    """Hex digest of the settings that decide a result; where results go, resuming and recording are left out."""
     import hashlib
     import json
     from dataclasses import asdict
 
-    values = {key: value for key, value in asdict(config).items() if key not in ("tracking", "resume", "outputs")}
+    values = {key: value for key, value in asdict(config).items() if key not in LEFT_OUT}
     text = json.dumps(values, sort_keys=True, default=lambda value: value.value)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
