@@ -3,6 +3,8 @@
 Tests that compare fake traces with real ones hold these, and show when torch mends them.
 """
 
+import torch
+
 from harness.capture import torch_private
 
 
@@ -11,11 +13,11 @@ def contiguous(arguments, out):
     return out if out.is_contiguous() else out.contiguous()
 
 
-def group_norm(arguments, outputs):
-    """With parameters wider than the data, real statistics have the parameters' format, fake ones the data's."""
-    weight = arguments[1]
-    out, mean, rstd = outputs
-    return outputs if weight is None else (out, mean.to(weight.dtype), rstd.to(weight.dtype))
+def norm(arguments, outputs):
+    """Real statistics have the format of the parameters or running statistics, fake ones the data's."""
+    out, *statistics = outputs
+    like = next((a for a in arguments[1:] if isinstance(a, torch.Tensor)), None)
+    return outputs if like is None else (out, *(s.to(like.dtype) for s in statistics))
 
 
 def group_norm_backward(arguments, outputs):
@@ -28,7 +30,9 @@ CORRECTIONS = {
     "aten::mse_loss_backward": contiguous,
     "aten::smooth_l1_loss_backward": contiguous,
     "aten::huber_loss_backward": contiguous,
-    "aten::native_group_norm": group_norm,
+    "aten::native_batch_norm": norm,
+    "aten::native_layer_norm": norm,
+    "aten::native_group_norm": norm,
     "aten::native_group_norm_backward": group_norm_backward,
 }
 

@@ -99,6 +99,18 @@ SMALL = {
         nn.Sequential(nn.Conv1d(2, 4, 3, stride=2), nn.GroupNorm(2, 4), nn.SiLU(), nn.ConvTranspose1d(4, 2, 3)),
         torch.zeros(2, 2, 9),
     ),
+    "norms": lambda: (
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.LayerNorm([4, 4, 4])),
+        torch.zeros(2, 3, 8, 8),
+    ),
+    "norms without parameters": lambda: (
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.InstanceNorm2d(4), nn.BatchNorm2d(4, affine=False), nn.Conv2d(4, 4, 3)),
+        torch.zeros(2, 3, 8, 8),
+    ),
+    "channels last": lambda: (
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1)).to(memory_format=torch.channels_last),
+        torch.zeros(2, 3, 8, 8).to(memory_format=torch.channels_last),
+    ),
     "volume": lambda: (
         nn.Sequential(nn.Conv3d(2, 4, 3), nn.InstanceNorm3d(4), nn.MaxPool3d(2), nn.Flatten(), nn.Linear(4, 3)),
         torch.zeros(2, 2, 5, 5, 5),
