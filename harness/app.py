@@ -1,5 +1,6 @@
 """One job of the command line: read the settings, do the task, write the results, show them."""
 
+import sys
 from pathlib import Path
 
 from harness.config import TaskName, to_config
@@ -13,6 +14,7 @@ def job(node):
     from hydra.core.hydra_config import HydraConfig
 
     from harness import tasks
+    from harness.record import record
 
     config = to_config(node)
     folder = Path(HydraConfig.get().runtime.output_dir)
@@ -21,6 +23,7 @@ def job(node):
         TaskName.replay: tasks.replay,
         TaskName.baselines: tasks.baselines,
         TaskName.validate: tasks.validate,
+        TaskName.record: record,
     }
     return others.get(config.task.name, run_task)(config, folder)
 
@@ -106,8 +109,9 @@ def run_name(config):
 
 
 def shell_command():
-    """The command that makes this run again."""
+    """The command that makes this run again, as it was called: by its name, or as a module where it has none."""
     from hydra.core.hydra_config import HydraConfig
 
     overrides = list(HydraConfig.get().overrides.task)
-    return " ".join(["halfstep", *(f"'{one}'" if set(one) & set(" []{}*?,&|;$") else one for one in overrides)])
+    program = "python -m harness" if sys.argv[0].endswith("__main__.py") else "halfstep"
+    return " ".join([program, *(f"'{one}'" if set(one) & set(" []{}*?,&|;$") else one for one in overrides)])

@@ -2,15 +2,24 @@
 
 import contextlib
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from harness.plain import PlainConsole
+from harness.tables import as_markdown
+
+try:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Table
+except ImportError:  # as on a GPU machine that holds little beside torch
+    Console = None
 
 WIDTH = 220  # of output that goes to a file or a pipe
 
 
 def console():
     """The terminal, or standard output at a fixed width where it is none."""
+    if Console is None:
+        return PlainConsole()
     found = Console(highlight=False)
     return found if found.is_terminal else Console(highlight=False, width=WIDTH)
 
@@ -18,6 +27,9 @@ def console():
 @contextlib.contextmanager
 def progress(out):
     """Yields (say, on_step): what is being done, and a bar for training steps."""
+    if isinstance(out, PlainConsole):
+        yield out.print, lambda done, total, loss: None
+        return
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -41,7 +53,10 @@ def progress(out):
 
 
 def show(out, tables, lines):
-    """Print tables (harness.summary.Table), then lines of text."""
+    """Print tables (harness.tables.Table), then lines of text."""
+    if isinstance(out, PlainConsole):
+        out.print(*map(as_markdown, tables), "", *lines, sep="\n")
+        return
     for table in tables:
         grid = Table(
             title=table.title, title_justify="left", title_style="bold", caption=table.note, caption_justify="left"
@@ -49,7 +64,7 @@ def show(out, tables, lines):
         for index, column in enumerate(table.columns):
             grid.add_column(column, overflow="fold", no_wrap=index == 0 and len(table.columns) > 2)
         for row in table.rows:
-            grid.add_row(*row)
+            grid.add_row(*map(escape, row))
         out.print()
         if table.rows:
             out.print(grid)
