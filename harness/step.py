@@ -9,6 +9,8 @@ from harness.capture.target import load_target
 from harness.config import OptimizerName
 from harness.errors import ConfigError, NoRoomError
 
+FIRST_SCALE = 1024.0  # of a float16 loss; torch's 65536 overflows at first and skips updates; it doubles in 2000 steps
+
 
 class TrainingStep:
     """Forward, backward and update of one batch that lies in `inputs` and `targets` on the device.
@@ -23,7 +25,7 @@ class TrainingStep:
         self.device = inputs.device
         self.autocast = getattr(torch, precision.autocast) if precision.autocast else None
         scales = self.autocast is torch.float16 and self.device.type == "cuda"
-        self.scaler = torch.amp.GradScaler(self.device.type) if scales else None
+        self.scaler = torch.amp.GradScaler(self.device.type, init_scale=FIRST_SCALE) if scales else None
 
     def copy_in(self, inputs, targets):
         self.inputs.copy_(inputs, non_blocking=True)
