@@ -35,7 +35,7 @@ def record(config, folder):
     done = done_keys(of_device(target, name), config.record.scopes) if config.resume else set()
     todo = remaining(wanted, done)
     out = console()
-    out.print(f"Recording on {name}: {_count(todo)} of {_count(wanted)} measurements are not in {target}")
+    out.print(f"Recording on {name}: {_count(todo)} of {_count(wanted)} measurements to make, for {target}")
     written = []
 
     with progress(out) as (say, on_step):
