@@ -41,7 +41,7 @@ def record(config, folder):
     with progress(out) as (say, on_step):
 
         def begin(number, cell):
-            say(f"[{number}/{len(todo)}] {cell.workload}, batch {cell.batch_size}, {cell.precision}")
+            say(f"[{number}/{len(todo)}] {cell.workload} b{cell.batch_size} {cell.precision}")
             on_step(number - 1, len(todo), float("nan"))
 
         def measured(cell):
@@ -49,9 +49,10 @@ def record(config, folder):
             for one, text in found:
                 written.append(target / file_name(one))
                 results.write(written[-1], text)
-                out.print(f"  {one.mode}: {ms(one.step_s)} ± {ms(one.iqr_s / 2)}, {one.samples_per_s:.4g} samples/s")
-            for refusal in refusals:
-                out.print(f"  {refusal.mode}: not measured: {refusal.why}", markup=False)
+                times = f"{ms(one.step_s)} ± {ms(one.iqr_s / 2)}, {one.samples_per_s:.4g} samples/s"
+                out.print(f"  {written[-1].stem}: {times}")
+            for one in refusals:
+                out.print(f"  {cell.workload} b{cell.batch_size} {cell.precision} {one.mode}: {one.why}", markup=False)
             return refusals
 
         left = work_through(todo, measured, until_s, begin=begin)

@@ -67,11 +67,18 @@ def build_step(workload, precision, batch_size, device="cpu"):
         if inputs.device.type == "cuda" and inputs.dim() == 4:
             inputs = channels_last(model, inputs)
         optimizer = build_optimizer(workload.optimizer, model)
-    except torch.OutOfMemoryError:
+    except RuntimeError as error:
+        if not memory_ran_out(error):
+            raise
         raise NoRoomError(
             f"{workload.name} at batch {batch_size} does not fit {device}: give a smaller batch_size"
         ) from None
     return TrainingStep(model, optimizer, inputs, targets, precision)
+
+
+def memory_ran_out(error):
+    """Whether a RuntimeError is one of torch's ways to say that a device's memory is full."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def build_model(workload):

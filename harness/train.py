@@ -11,7 +11,7 @@ import torch
 from baselines import Measurement, StepTimer, device_context, from_samples
 from harness import data
 from harness.errors import TrainingError
-from harness.step import build_step
+from harness.step import build_step, memory_ran_out
 
 LOOK_EVERY = 20  # steps between two looks at the loss, each of which waits for the device
 EVALUATION_SHARE = 0.25  # of the training budget that the held-out samples may take at most
@@ -139,7 +139,7 @@ def explained_memory(config, device):
     try:
         yield
     except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        if memory_ran_out(error):
             raise TrainingError(
                 f"{config.workload.name} at batch {config.batch_size} does not fit the memory of {device}: "
                 f"give a smaller one, e.g. batch_size={max(config.batch_size // 2, 1)}"

@@ -247,6 +247,20 @@ def test_whatever_a_cell_raises_is_its_reason(compose, monkeypatch, error, too_l
     assert all("boom" in one.why and one.too_large == too_large for one in refusals)
 
 
+def test_a_batch_that_no_memory_holds_is_known_as_too_large(compose):
+    _, (refusal,) = measure(Cell("mnist_mlp", 2**40, "fp32", ("eager",)), compose(*TINY), "cpu")
+    assert refusal.too_large
+    assert "does not fit" in refusal.why
+
+
+def test_a_run_that_records_nothing_fails_with_its_reason(tmp_path):
+    done = halfstep("task=record", "precision=tf32", "record.folder=here", *TINY, folder=tmp_path)
+    assert done.returncode == 1
+    assert "error: nothing was recorded: cpu has no TF32" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("here/*"))
+
+
 @pytest.mark.parametrize("name", ["mnist_lenet5", "text_gpt_small"])
 @pytest.mark.parametrize("count", [1, 3, 130])
 def test_a_random_batch_lies_as_the_step_s_own_does(compose, name, count):
