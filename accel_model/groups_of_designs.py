@@ -16,7 +16,7 @@ SPEED = (  # and in these, the tiling that is chosen
     "dram_write_cost",
 )
 ARRAY_CELLS = 2**10  # (arrays, ops) of one plan, of some 30 columns and 20 tilings
-SEARCH_CELLS = 2**11  # (designs, ops) searched at a time
+SEARCH_CELLS = 2**14  # (designs, ops) searched at a time
 DESIGN_CELLS = 2**15  # (designs, ops) costed at a time
 CHUNKS = 16  # of a group at most, so that there is work for every thread
 
