@@ -273,6 +273,7 @@ class RunConfig:
     batch_size: int = 64
     seed: int = 0
     resume: bool = False
+    strict: bool = False
     outputs: str = "outputs"
 
     def __post_init__(self):

@@ -48,7 +48,7 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
     design, candidates = designs(config)
     device = live_device(config)
     say(f"Capturing a training step of {config.workload.name} at batch {config.batch_size}")
-    trace = captured(config.workload, config.precision, config.batch_size)
+    trace = captured(config.workload, config.precision, config.batch_size, config.strict)
     training, measured_layers = None, {}
     if device:
         from harness.profile import layer_seconds
@@ -91,13 +91,16 @@ def live_device(config):
     return baselines.best_device(config.baseline.device)
 
 
-def captured(workload, precision, batch_size):
-    """The Trace of a training step of `workload` at the operands of `precision`; takes no memory and no device."""
+def captured(workload, precision, batch_size, strict=False):
+    """The Trace of a training step of `workload` at the operands of `precision`; takes no memory and no device.
+
+    strict: raise CaptureError where an op has no formula.
+    """
     from harness.capture import capture_model
     from harness.step import build_step
 
     meta = {"workload": workload.name, "batch_size": batch_size, "precision": precision.name}
-    trace = capture_model(lambda: build_step(workload, precision, batch_size), meta=meta)
+    trace = capture_model(lambda: build_step(workload, precision, batch_size), meta=meta, strict=strict)
     runs_natively = precision.autocast or precision.operands == "fp32"
     return trace if runs_natively else trace.at(precision.operands)
 

@@ -6,6 +6,27 @@ import statistics
 from harness.claims import percent
 from harness.tables import Table, ms
 
+UNCOUNTED_SHARE = 0.01  # of the bytes touched, above which ops without a formula are warned of
+
+
+def trace_line(trace):
+    """A trace in one line of text."""
+    macs = ", ".join(f"{phase} {count / 1e9:.4g}" for phase, count in trace.macs_by_phase().items() if count)
+    return (
+        f"{trace.meta.get('workload', 'trace')}: {len(trace)} ops, {len(trace.tensors.bytes)} tensors, GMACs: {macs}; "
+        f"{trace.uses.bytes.sum() / 1e9:.4g} GB touched, {trace.live_bytes().max(initial=0) / 1e9:.4g} GB at the peak"
+    )
+
+
+def uncounted_line(trace):
+    """The ops that have no formula and their share of the bytes, with a warning where it is above 1 %; "" for none."""
+    count = sum(count for count, _ in trace.uncounted.values())
+    touched = sum(size for _, size in trace.uncounted.values())
+    share = touched / max(int(trace.uses.bytes.sum()), 1)
+    mark = "Warning: " if share > UNCOUNTED_SHARE else ""
+    names = ", ".join(sorted(trace.uncounted))
+    return f"{mark}{count} ops without a formula touch {share:.2%} of the bytes: {names}." if count else ""
+
 
 def replay_table(trace, report):
     """A replayed trace on the nominal design: time, what binds it, and the floor."""

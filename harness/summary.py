@@ -6,9 +6,8 @@ import math
 
 from harness.claims import contradiction, overall, percent, speedup
 from harness.flow import Result
+from harness.listings import uncounted_line
 from harness.tables import Table, as_markdown, ms
-
-UNCOUNTED_SHARE = 0.01  # of the bytes touched, above which ops without a formula are warned of
 
 SCOPES = {
     "step_and_copy": "step+copy",
@@ -40,7 +39,7 @@ def headline(result: Result, config):
 
 def remarks(result: Result, config):
     """Sentences that stand beside the headline."""
-    found = (ceiling_line(result, config), contradiction(config.claim), uncounted_line(result))
+    found = (ceiling_line(result, config), contradiction(config.claim), uncounted_line(result.trace))
     return [line for line in found if line]
 
 
@@ -58,18 +57,6 @@ def ceiling_line(result: Result, config):
         f"On {ceiling.workload} the accelerator cannot exceed {ceiling.samples_per_s:.0f} samples/s: of "
         f"{len(ceiling.published)} published GPUs, as printed, {' and '.join(counts)}."
     )
-
-
-def uncounted_line(result: Result):
-    """A warning where ops without a formula touch more than 1 % of the bytes, or ""."""
-    count = sum(count for count, _ in result.trace.uncounted.values())
-    touched = sum(size for _, size in result.trace.uncounted.values())
-    share = touched / max(int(result.trace.uses.bytes.sum()), 1)
-    if not count:
-        return ""
-    names = ", ".join(sorted(result.trace.uncounted))
-    mark = "Warning: " if share > UNCOUNTED_SHARE else ""
-    return f"{mark}{count} ops without a formula touch {share:.2%} of the bytes: {names}."
 
 
 def training_table(result: Result, config):

@@ -11,11 +11,13 @@ def capture(config, folder):
     """Save the trace of one training step."""
     from harness.console import console
     from harness.flow import captured
+    from harness.listings import trace_line, uncounted_line
 
-    trace = captured(config.workload, config.precision, config.batch_size)
+    trace = captured(config.workload, config.precision, config.batch_size, config.strict)
     path = Path(config.task.trace or folder / TRACE)
     trace.save(path)
-    console().print(trace_line(trace), f"Saved: {path}", sep="\n")
+    lines = (trace_line(trace), uncounted_line(trace), f"Saved: {path}")
+    console().print(*filter(None, lines), sep="\n")
     return {"trace": str(path)}
 
 
@@ -30,7 +32,7 @@ def replay(config, folder):
     trace, design = _read_trace(config.task.trace), _design(config)
     report = replay_on(trace, design)
     out, lines = console(), []
-    out.print(trace_line(trace))
+    out.print(*filter(None, (listings.trace_line(trace), listings.uncounted_line(trace))), sep="\n")
     if config.task.timeline:
         from accel_model.timeline import save_timeline
 
@@ -74,15 +76,6 @@ def validate(config, folder):
     results.write(path, "\n".join(as_markdown(one) for one in shown))
     show(console(), shown, [f"Saved: {path}"])
     return {"cells": len(table)}
-
-
-def trace_line(trace):
-    """A trace in one line of text."""
-    macs = ", ".join(f"{phase} {count / 1e9:.4g}" for phase, count in trace.macs_by_phase().items() if count)
-    return (
-        f"{trace.meta.get('workload', 'trace')}: {len(trace)} ops, {len(trace.tensors.bytes)} tensors, GMACs: {macs}; "
-        f"{trace.uses.bytes.sum() / 1e9:.4g} GB touched, {trace.live_bytes().max(initial=0) / 1e9:.4g} GB at the peak"
-    )
 
 
 def _read_trace(path):

@@ -96,3 +96,18 @@ def test_a_million_designs_stay_in_bounded_memory():
     report = replay(trace, designs(1_000_000), per_op=False)
     assert len(report) == 1_000_000 and np.isfinite(report.step_s).all()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < 2e9
+
+
+SCALE_SIM_S = (
+    740.0  # CPU seconds of SCALE-Sim v3 in CALC mode on ResNet-50's forward convolutions, 32x32, the lower end
+)
+"""Extrapolated from SCALE-Sim runs of AlexNet (156 s for five convolutions) and ViT-S on two cores; see the README."""
+
+
+def test_a_resnet50_training_step_against_scale_sim(benchmark):
+    """How many times faster one design of the whole step is than SCALE-Sim's cycles of the forward pass alone."""
+    trace = resnet50_step()
+    design = Design.grid(convention="scalesim", residency=False)
+    benchmark.pedantic(replay, (trace, design), {"workers": 1}, rounds=5, warmup_rounds=1)
+    benchmark.extra_info["times_faster_than_scale_sim"] = SCALE_SIM_S / benchmark.stats["min"]
+    assert benchmark.stats["min"] < SCALE_SIM_S / 1000
