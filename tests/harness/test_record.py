@@ -298,6 +298,19 @@ def test_channels_last_changes_the_layout_and_no_result():
     assert torch.allclose(model.eval()(laid_out), before, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", [name for name in workloads.names() if not name.startswith(("mnist_mlp", "text"))])
+def test_every_convolutional_workload_trains_in_channels_last(name):
+    workload = workloads.load(name)
+    with torch.device("meta"):
+        model = build_model(workload).train()
+        inputs = channels_last(model, torch.zeros(2, *workload.input_shape))
+    assert inputs.is_contiguous(memory_format=torch.channels_last)
+    kernels = [one for one in model.parameters() if one.dim() == 4]
+    assert kernels and all(one.is_contiguous(memory_format=torch.channels_last) for one in kernels)
+    model(inputs).sum().backward()  # and nothing in the backward pass needs the other layout
+    assert all(one.grad is not None for one in kernels)
+
+
 def test_a_model_that_takes_no_channels_last_keeps_its_layout():
     inputs, model = torch.randn(4, 3, 32, 32), Viewing()
     assert channels_last(model, inputs) is inputs
