@@ -216,7 +216,7 @@ class CompareConfig:
 
     level: float = 0.95
     published_uncertainty: float = 0.05
-    model_error: float = 0.30
+    model_error: float = 0.35
     ceiling_of: str | None = None
 
     def __post_init__(self):
