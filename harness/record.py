@@ -62,7 +62,7 @@ def record(config, folder):
     show(out, [recorded_table(name, there)] + ([left_table(left)] if left else []), lines)
     if left and not (written or (config.resume and there)):
         raise RecordError(f"nothing was recorded: {left[0].why}")
-    return {"recorded": len(written), "left": len(left)}
+    return {"recorded": len(written), "left": _count(one.cell for one in left)}
 
 
 def cells(config, device):
