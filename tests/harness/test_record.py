@@ -160,9 +160,9 @@ def test_the_run_s_own_settings_are_one_cell_and_lists_make_a_grid(compose):
     assert {cell.workload for cell in gpu} == set(workloads.names())
     assert {cell.batch_size for cell in gpu} == {2**i for i in range(11)}
     assert {cell.precision for cell in gpu} == {"fp32", "tf32", "bf16", "fp16"}
+    own_batches = {name: workloads.load(name).batch_size for name in workloads.names()}
     for cell in gpu:  # the telling batch is within half an octave of the one that the workload is trained at
-        own_batch = workloads.load(cell.workload).batch_size
-        assert cell.telling == (abs(math.log2(cell.batch_size / own_batch)) <= 0.5)
+        assert cell.telling == (abs(math.log2(cell.batch_size / own_batches[cell.workload])) <= 0.5)
 
 
 @pytest.mark.parametrize(
@@ -187,37 +187,31 @@ def test_a_wrong_setting_is_refused_before_anything_is_measured(compose, overrid
     assert says in str(caught.value)
 
 
-@pytest.fixture
-def measured(compose):
-    """[(Measurement, text)] of two batches of the smallest network, measured here."""
+def test_a_recorded_file_comes_back_and_is_known_as_done(compose, tmp_path):
     config = compose("task=record", "workload=mnist_mlp", *TINY)
-    found = [measure(Cell("mnist_mlp", batch, "fp32", ("eager",)), config, "cpu") for batch in (1, 3)]
-    assert [refusals for _, refusals in found] == [[], []]
-    return [pair for pairs, _ in found for pair in pairs]
-
-
-def test_a_recorded_file_comes_back_and_is_known_as_done(measured, tmp_path):
-    for one, text in measured:
-        (tmp_path / file_name(one)).write_text(text)
-    back, refused = read_recorded(tmp_path)
+    found, refusals = measure(Cell("mnist_mlp", 3, "fp32", ("eager",)), config, "cpu")
+    ((live, text),) = found
+    assert not refusals
+    (tmp_path / file_name(live)).write_text(text)
+    ((back,), refused) = read_recorded(tmp_path)
     assert not refused
-    assert done_keys(back, ["step_and_copy"]) == {("mnist_mlp", batch, "fp32", "eager") for batch in (1, 3)}
-    assert done_keys(back, ["step_and_copy", "step"]) == set()
-    for one, (live, _) in zip(sorted(back, key=lambda one: one.batch_size), measured, strict=True):
-        assert (one.kind, one.dataset, one.scope, one.input_shape) == (
-            "recorded",
-            "synthetic",
-            "step_and_copy",
-            "1x28x28",
-        )
-        assert np.array_equal(one.samples_s, live.samples_s)
+    assert done_keys([back], ["step_and_copy"]) == {("mnist_mlp", 3, "fp32", "eager")}
+    assert done_keys([back], ["step_and_copy", "step"]) == set()
+    assert (back.kind, back.dataset, back.scope, back.input_shape) == (
+        "recorded",
+        "synthetic",
+        "step_and_copy",
+        "1x28x28",
+    )
+    assert np.array_equal(back.samples_s, live.samples_s)
 
 
-def test_a_file_is_named_after_device_workload_batch_precision_mode_and_scope(measured):
-    one = replace(
-        measured[0][0],
-        device="NVIDIA H200",
+def test_a_file_is_named_after_device_workload_batch_precision_mode_and_scope():
+    one = baselines.from_samples(
+        [0.02, 0.02],
+        context={"device": "NVIDIA H200", "device_kind": "gpu", "clock": "cuda_event"},
         workload="imagenet_resnet50",
+        model="torchvision.models:resnet50",
         batch_size=64,
         precision="bf16",
         mode="graphs",
