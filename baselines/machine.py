@@ -31,10 +31,14 @@ def cpu_name():
 
 
 def commit():
-    """The commit of the checkout this file lies in, "-dirty" added where files differ, or "unknown"."""
+    """The commit of the checkout this file lies in, "-dirty" added where files differ.
+
+    Where that is not known (a copy without its history), what the environment variable HALFSTEP_COMMIT says, or
+    "unknown".
+    """
     folder = os.path.dirname(__file__)
     command = ["git", "-C", folder, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
+        return os.environ.get("HALFSTEP_COMMIT", "unknown")

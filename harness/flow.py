@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -115,6 +116,7 @@ def compare_all(config, candidates, trace, training, say=lambda text: None):
         workload=config.workload.name, kinds=kinds, relative_uncertainty=config.compare.published_uncertainty
     )
     rows = [row for row in rows if row.samples_s.size and row.precision in PARITY[config.precision.operands]]
+    rows = nearest_recorded(rows, config.batch_size)
     if training:
         rows.insert(0, training.measurement)
     reports, comparisons = {}, []
@@ -131,6 +133,18 @@ def compare_all(config, candidates, trace, training, say=lambda text: None):
         simulation = simulate(*reports[row.batch_size], row.scope)
         comparisons.append(compare(row, simulation, config.precision.operands, config.compare))
     return comparisons
+
+
+def nearest_recorded(rows, batch_size):
+    """`rows` with only those recorded ones whose batch is, in octaves, the nearest to `batch_size` on their device."""
+    recorded = [row for row in rows if row.kind == "recorded"]
+    nearest = {
+        device: min(
+            (row.batch_size for row in recorded if row.device == device), key=lambda b: abs(math.log2(b / batch_size))
+        )
+        for device in {row.device for row in recorded}
+    }
+    return [row for row in rows if row.kind != "recorded" or row.batch_size == nearest[row.device]]
 
 
 def compute_floor_s(trace, design):

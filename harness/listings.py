@@ -47,17 +47,8 @@ def replay_table(trace, report):
 def baseline_table(workload, measurements):
     """Recorded and published baselines of a workload, each with its source."""
     columns = (
-        "device",
-        "kind",
-        "year",
-        "model",
-        "variant",
-        "batch",
-        "precision",
-        "scope",
-        "step (ms)",
-        "samples/s",
-        "source",
+        *("device", "kind", "year", "model", "variant", "batch", "precision", "mode", "scope"),
+        *("step (ms)", "samples/s", "source"),
     )
     rows = tuple(
         (
@@ -68,6 +59,7 @@ def baseline_table(workload, measurements):
             one.variant,
             str(one.batch_size or "not stated"),
             one.precision,
+            one.mode,
             one.scope,
             "" if math.isnan(one.step_s) else f"{1e3 * one.step_s:.4g}",
             "" if math.isnan(one.samples_per_s) else f"{one.samples_per_s:.4g}",

@@ -128,17 +128,8 @@ def time_table(result: Result, config):
 def comparison_table(result: Result, config):
     """Every baseline with the accelerator's time for the same work, and the verdicts."""
     columns = (
-        *(
-            "baseline",
-            "kind",
-            "batch",
-            "precision",
-            "scope",
-            "measured (ms)",
-            "simulated (ms)",
-            "time saved",
-            "interval",
-        ),
+        *("baseline", "kind", "batch", "precision", "mode", "scope"),
+        *("measured (ms)", "simulated (ms)", "time saved", "interval"),
         *config.claim,
     )
     rows = []
@@ -152,6 +143,7 @@ def comparison_table(result: Result, config):
                 one.kind,
                 str(one.batch_size),
                 one.precision.replace("_or_", "/"),
+                "" if one.mode == "unstated" else one.mode,
                 SCOPES.get(one.scope, one.scope),
                 f"{1e3 * one.step_s:.4g}",
                 f"{1e3 * float(comparison.simulated_s[1, 0]):.4g}",

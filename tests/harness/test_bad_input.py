@@ -53,8 +53,8 @@ def test_a_download_without_a_network(tmp_path):
 @pytest.mark.parametrize(
     ("target", "says"),
     [
-        ("no_such_package:build", "does not import"),
-        ("harness.models:no_such_function", "no function"),
+        ("no_such_package:build", "no module"),
+        ("harness.models:no_such_function", "no_such_function"),
         ("harness.models", "module:function"),
         ("harness.models:lenet5", "arguments"),
     ],

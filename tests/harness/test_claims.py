@@ -152,3 +152,13 @@ def test_the_gtx_1080_refutes_half_the_time_as_printed():
     peak_s = row.batch_size * RESNET50_MACS / MACS_PER_S
     assert 1 - peak_s / row.step_s < 0.5
     assert 1 - peak_s / (row.step_s * 1.015) >= 0.5  # an uncertainty of 1.5 % is enough to leave it open
+
+
+def test_recorded_rows_are_those_of_the_nearest_batch_of_each_device():
+    from harness.flow import nearest_recorded
+
+    recorded = [measurement(kind="recorded", device=d, batch_size=b) for d in ("x", "y") for b in (1, 32, 128)]
+    other = [measurement(batch_size=7)]
+    kept = nearest_recorded([*recorded, *other], 96)  # 128 is 0.4 octaves away, 32 is 1.6
+    assert [(row.device, row.batch_size) for row in kept] == [("x", 128), ("y", 128), ("a GPU", 7)]
+    assert nearest_recorded(other, 96) == other
