@@ -9,6 +9,16 @@ CONF = Path(__file__).resolve().parent.parent / "conf"
 
 def main():
     """Run the command line; returns nothing, exits with 1 and a short text where a setting or its world is wrong."""
+    if "--version" in sys.argv[1:]:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"halfstep {version('halfstep')}\n")
+        return
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        from harness.usage import usage
+
+        sys.stdout.write(usage(CONF))
+        return
     from harness.failures import explained
 
     wants_traceback = "HYDRA_FULL_ERROR" in os.environ

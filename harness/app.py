@@ -1,11 +1,13 @@
 """One job of the command line: read the settings, do the task, write the results, show them."""
 
+import logging
 import sys
 from pathlib import Path
 
 from harness.config import TaskName, to_config
 from harness.tasks import TRACE
 
+LOG = logging.getLogger(__name__)
 SHOWN = 16  # rows of a table in the terminal
 
 
@@ -43,7 +45,8 @@ def run_task(config, folder):
     out = console()
     if config.resume and (earlier := results.finished(config)):
         out.print(f"Done already with the same settings: {earlier} (resume=false runs it again)")
-        results.write_json(folder / results.RESULT, results.read_json(earlier / results.RESULT))
+        found = results.read_json(earlier / results.RESULT)
+        results.write_json(folder / results.RESULT, found | {"resumed_from": str(earlier)})
         return {"folder": str(earlier)}
     place = read_parent(hydra.sweep.dir) if hydra.mode.name == "MULTIRUN" else None
     place = place or tracking.prepare(config.tracking)
@@ -52,7 +55,12 @@ def run_task(config, folder):
         from harness import flow
 
         with progress(out) as (say, on_step):
-            result = flow.run(config, say, on_step)
+
+            def told(text):
+                LOG.info(text)
+                say(text)
+
+            result = flow.run(config, told, on_step)
         shown = deliver(result, config, folder, place, run_id)
         results.mark_finished(config, folder)
     except BaseException as error:

@@ -3,7 +3,7 @@
 import contextlib
 
 from harness.plain import PlainConsole
-from harness.tables import as_markdown
+from harness.tables import as_markdown, narrowed
 
 try:
     from rich.console import Console
@@ -57,12 +57,12 @@ def show(out, tables, lines):
     if isinstance(out, PlainConsole):
         out.print(*map(as_markdown, tables), "", *lines, sep="\n")
         return
-    for table in tables:
+    for table in (narrowed(table, out.width) for table in tables):
         grid = Table(
             title=table.title, title_justify="left", title_style="bold", caption=table.note, caption_justify="left"
         )
-        for index, column in enumerate(table.columns):
-            grid.add_column(column, overflow="fold", no_wrap=index == 0 and len(table.columns) > 2)
+        for column in table.columns:
+            grid.add_column(column, overflow="fold", min_width=min(len(column), 9))
         for row in table.rows:
             grid.add_row(*map(escape, row))
         out.print()

@@ -56,7 +56,7 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
         from harness.train import check_memory, train
 
         check_memory(int(trace.live_bytes().max()), config, device)
-        say(f"Training on {device}")
+        say(f"Training on {device}, at most {config.train.budget_s:.3g} s (train.budget_s)")
         training = train(config, device, on_step)
         say("Timing each layer")
         measured_layers = layer_seconds(config, device, training.measurement.step_s)

@@ -68,7 +68,8 @@ def baseline_table(workload, measurements):
         for one in measurements
     )
     note = "" if rows else "None is known. Record one on your GPU, or add a published row with its source."
-    return Table(f"Baselines of {workload}", columns, rows, note)
+    spare = ("source", "kind", "mode", "variant", "model", "scope", "precision")
+    return Table(f"Baselines of {workload}", columns, rows, note, spare)
 
 
 def validation_table(cells):
@@ -84,7 +85,8 @@ def validation_table(cells):
         for cell in cells
     )
     columns = ("chip", "kind", "workload", "layer", "metric", "published", "simulated", "error", "remark")
-    return Table("Published chips", columns, rows, "Error: simulated over published, less 1.")
+    spare = ("remark", "kind", "workload")
+    return Table("Published chips", columns, rows, "Error: simulated over published, less 1.", spare)
 
 
 def validation_errors(cells):
@@ -108,6 +110,7 @@ def sweep_table(found):
         "batch_size": ("batch", str),
         "precision": ("precision", str),
         "time/measured_step_ms": ("measured (ms)", "{:.4g}".format),
+        "time/measured_iqr_pct": ("IQR (%)", "{:.0f}".format),
         "time/simulated_step_ms": ("simulated (ms)", "{:.4g}".format),
         "train/accuracy_pct": ("accuracy (%)", "{:.1f}".format),
     }

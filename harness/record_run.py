@@ -103,6 +103,7 @@ def metrics(result: Result, config):
         found |= {
             "time/measured_step_ms": 1e3 * measured.step_s,
             "time/measured_iqr_ms": 1e3 * measured.iqr_s,
+            "time/measured_iqr_pct": 100 * measured.iqr_s / measured.step_s,
             "time/measured_training_s": training.wall_s,
             "throughput/measured_samples_per_s": measured.samples_per_s,
             "context/time_reduction_vs_live_pct": 100 * (1 - simulated_s / measured.step_s),

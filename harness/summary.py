@@ -9,6 +9,8 @@ from harness.flow import Result
 from harness.listings import uncounted_line
 from harness.tables import Table, as_markdown, ms
 
+FEWEST = 8  # samples by which a spread can be told
+
 SCOPES = {
     "step_and_copy": "step+copy",
     "step_and_loading": "step+loading",
@@ -81,7 +83,7 @@ def training_table(result: Result, config):
             f"{ms(measured.step_s)} median, {ms(measured.iqr_s)} interquartile range, "
             f"{config.compare.level:.0%} interval {ms(low)} to {ms(high)}, {measured.samples_s.size} samples",
         ),
-        ("stable", "no: the interquartile range is above 10 % of the median" if measured.unstable else "yes"),
+        ("stable", stability(measured)),
         ("energy", measured.energy_note if math.isnan(measured.energy_j) else f"{measured.energy_j:.3g} J a step"),
         (
             "epoch",
@@ -90,6 +92,13 @@ def training_table(result: Result, config):
         ("whole training", f"{training.wall_s:.3g} s with the loading of data"),
     )
     return Table("Trained here", ("what", "value"), rows)
+
+
+def stability(measured):
+    """Whether the steps of a Measurement took equally long, as text."""
+    if measured.samples_s.size < FEWEST:
+        return f"not known: {measured.samples_s.size} samples are too few"
+    return "no: the interquartile range is above 10 % of the median" if measured.unstable else "yes"
 
 
 def time_table(result: Result, config):
@@ -106,7 +115,8 @@ def time_table(result: Result, config):
     for name, count, factor in seconds:
         row = [name, f"{simulated_s * count * factor:.4g}"]
         if training:
-            row.append(f"{training.measurement.step_s * count * factor:.4g}")
+            whole = training.measurement.step_s * count if count != len(training.losses) else training.steps_s
+            row.append(f"{whole * factor:.4g}")
         rows.append(tuple(row))
     rate = ["throughput (samples/s)", f"{batch / simulated_s:.4g}"]
     if training:
@@ -159,7 +169,8 @@ def comparison_table(result: Result, config):
         if rows
         else f"No published or recorded baseline of {config.workload.name} at this precision is known."
     )
-    return Table(f"{config.workload.name} against each baseline", columns, tuple(rows), note)
+    spare = ("mode", "kind", "scope", "precision", "interval", "simulated (ms)", "measured (ms)", "batch")
+    return Table(f"{config.workload.name} against each baseline", columns, tuple(rows), note, spare)
 
 
 def ceiling_table(result: Result, config):
@@ -192,14 +203,14 @@ def ceiling_table(result: Result, config):
         f"{ceiling.macs_per_sample / 1e9:.4g} GMAC per training sample. The fastest published row of each device, as "
         f"printed; no completion of the accelerator can do better than this."
     )
-    return Table(title, columns, rows, note)
+    return Table(title, columns, rows, note, ("batch", "most throughput gained", "precision"))
 
 
 def tables(result: Result, config):
     """Every table of a run, in the order to show them."""
     found = [training_table(result, config)] if result.training else []
     found += [time_table(result, config), comparison_table(result, config)]
-    return found + ([ceiling_table(result, config)] if result.ceiling else [])
+    return found + ([ceiling_table(result, config)] if result.ceiling and result.ceiling.published else [])
 
 
 def markdown(result: Result, config, command):

@@ -5,12 +5,31 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Table:
-    """A table of texts with its title; `note` stands under it."""
+    """A table of texts with its title; `note` stands under it, `spare` columns go first where there is no room."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    spare: tuple[str, ...] = ()
+
+
+def narrowed(table, width):
+    """`table` without as many of its spare columns, in their order, as it takes to fit `width` characters."""
+    left_out = []
+    while _width(table) > width and len(left_out) < len(table.spare):
+        left_out.append(table.spare[len(left_out)])
+        kept = [i for i, column in enumerate(table.columns) if column != left_out[-1]]
+        rows = tuple(tuple(row[i] for i in kept) for row in table.rows)
+        table = replace(table, columns=tuple(table.columns[i] for i in kept), rows=rows)
+    if not left_out:
+        return table
+    return replace(table, note=f"{table.note} Left out for want of width: {', '.join(left_out)}.".strip())
+
+
+def _width(table):
+    cells = zip(table.columns, *table.rows, strict=True)
+    return 1 + sum(3 + max(map(len, column)) for column in cells)
 
 
 def shortened(table, most):

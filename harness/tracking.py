@@ -2,8 +2,8 @@
 
 import contextlib
 import logging
-import os
 import sqlite3
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from harness.errors import TrackingError
 
 BATCH = 1000  # metrics in one call, MLflow's limit
 LONGEST_PARAM = 6000  # characters; MLflow cuts what is longer
+LONGEST_NOTE = 7900  # characters of a description; MLflow cuts at 8000
 SQLITE = "sqlite:///"
 LOCK_WAIT_S = 10  # that another program may hold a database file
 
@@ -86,7 +87,8 @@ def log(place, run_id, *, params, metrics, description, series=None, tables=None
             client.log_batch(run_id, params=entries[first : first + 100])
         for first in range(0, len(points), BATCH):
             client.log_batch(run_id, metrics=points[first : first + BATCH])
-        client.set_tag(run_id, "mlflow.note.content", description)
+        cut = "" if len(description) <= LONGEST_NOTE else "\n\nThe rest is in summary.md among the artifacts."
+        client.set_tag(run_id, "mlflow.note.content", description[: LONGEST_NOTE - len(cut)] + cut)
         for name, table in (tables or {}).items():
             client.log_table(run_id, table, name)
         if folder:
@@ -118,7 +120,9 @@ def page(place, run_id=""):
     view = "?workflowType=machine_learning" + ("" if run_id else "&compareRunsMode=CHART")
     if place.uri.startswith("http"):
         return "", f"{place.uri.rstrip('/')}/{path}{view}"
-    return f"mlflow ui --backend-store-uri {_relative(place.uri)} --port 5000", f"http://127.0.0.1:5000/{path}{view}"
+    program = Path(sys.executable).with_name("mlflow")
+    command = f"{program if program.is_file() else 'mlflow'} ui --backend-store-uri {place.uri} --port 5000"
+    return command, f"http://127.0.0.1:5000/{path}{view}"
 
 
 def _client(uri):
@@ -139,11 +143,6 @@ def _absolute(uri):
     if uri.startswith(SQLITE):
         return SQLITE + str(Path(uri.removeprefix(SQLITE)).absolute())
     return uri
-
-
-def _relative(uri):
-    """The address with a database file in the working directory written without its folder."""
-    return uri.replace(f"{SQLITE}{Path.cwd()}{os.sep}", SQLITE)
 
 
 def _check_file(uri):

@@ -27,6 +27,7 @@ class Training:
     evaluated: int  # held-out samples that accuracy was taken over
     epochs: float  # passes over the training samples
     steps_per_epoch: int
+    steps_s: float  # sum of all its steps
     wall_s: float  # the whole loop, with the loading of data
     samples: data.Samples
     stopped_by: str  # what ended it: epochs, steps or budget
@@ -81,6 +82,7 @@ def train(config, device, on_step=lambda done, total, loss: None):
         evaluated=evaluated,
         epochs=len(losses) / len(loader),
         steps_per_epoch=len(loader),
+        steps_s=float(taken_s.sum()),
         wall_s=wall_s,
         samples=samples,
         stopped_by=stopped_by,

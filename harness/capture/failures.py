@@ -10,6 +10,8 @@ from harness.errors import CaptureError
 
 OWN = Path(__file__).parent
 TORCH = Path(torch.__file__).parent
+SHAPE_WORDS = ("size mismatch", "shapes", "must match", "expected input", "to have", "invalid for input of size")
+"""What torch says where a model gets tensors of sizes that it does not take."""
 
 
 def is_own_bug(error):
@@ -22,7 +24,7 @@ def refused(error, name):
     """The CaptureError for an exception that `name` raised."""
     reasons = [error] if error.__cause__ is None else [error, error.__cause__]
     detail = "; ".join(_line(reason) for reason in reasons)
-    return CaptureError(f"{name} failed{_where(error)}: {detail}. {_advice(error)}")
+    return CaptureError(f"{name} failed{_where(error)}: {detail.rstrip('.')}. {_advice(error)}")
 
 
 def trains_nothing(name):
@@ -70,4 +72,6 @@ def _advice(error):
         return "It ran out of memory: capture it on fake tensors, harness.capture.capture_model"
     if any(word in text for word in ("cuda", "nvidia", "gpu")):
         return "It asks for a GPU: build the model and the data on the CPU; a trace needs no device"
+    if any(word in text for word in SHAPE_WORDS):
+        return "The shapes do not go together: give the ones that the model takes, e.g. workload.input_shape=[1,28,28]"
     return "Call it once outside of the capture to see its whole traceback, and mend it there"

@@ -51,7 +51,11 @@ def capture_built(build, *, warmup=1, meta=None, strict=False):
     """The Trace of the step that `build()` returns, on fake tensors; see harness.capture.capture_model."""
     if not callable(build):
         raise CaptureError(f"build is a {type(build).__name__}: give a callable that returns the step")
-    with torch_private.fake_mode() as mode, torch_private.modules_convert_fake_tensors():
+    with (
+        torch_private.fake_mode() as mode,
+        torch_private.modules_convert_fake_tensors(),
+        torch_private.quiet_fake_tensors(),
+    ):
         with initialisation_does_nothing(), torch_private.small_values_are_known(mode):
             step = _run(build, _name(build))
         if not callable(step):

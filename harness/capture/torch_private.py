@@ -3,6 +3,7 @@
 Each function says what it relies on. Nothing outside this file names a private attribute of torch.
 """
 
+import logging
 from contextlib import contextmanager
 
 import torch
@@ -56,6 +57,18 @@ def fake_mode_is_active():
     from torch._guards import active_fake_mode
 
     return active_fake_mode() is not None
+
+
+@contextmanager
+def quiet_fake_tensors():
+    """Keep the tracebacks that fake tensors log before they raise from the terminal: the error says it all."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def needs_values(error):

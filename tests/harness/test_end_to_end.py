@@ -67,7 +67,7 @@ def test_the_terminal_says_what_was_found_and_how_to_open_it(main_job):
     assert "held-out samples" in done.stdout
     assert "Ceiling on imagenet_resnet50: 211 samples/s" in done.stdout
     assert "contradict each other" in done.stdout
-    assert "mlflow ui --backend-store-uri sqlite:///mlflow.db" in done.stdout
+    assert f"mlflow ui --backend-store-uri sqlite:///{folder}/mlflow.db" in done.stdout
     assert only(folder.glob("outputs/runs/*")).name in done.stdout
 
 
