@@ -76,25 +76,25 @@ def deliver(result, config, folder, place, run_id):
     """Write the result files, log them, and return (tables, lines) for the terminal."""
     from hydra.core.hydra_config import HydraConfig
 
-    from harness import charts, record_run, results, summary, tracking
+    from harness import charts, result_values, results, summary, tracking
     from harness.tables import shortened
 
     command = shell_command()
     text = summary.markdown(result, config, command)
-    layers = record_run.layer_table(result)
+    layers = result_values.layer_table(result)
     result.trace.save(folder / TRACE)
     results.write(folder / "summary.md", text)
     results.write_json(folder / "layers.json", layers)
-    results.write(folder / "layers.png", charts.layers(layers, *record_run.layer_title(result, config)))
-    if rows := record_run.speedup_rows(result):
-        results.write(folder / "speedups.png", charts.speedups(rows, *record_run.speedup_title(config)))
-    results.write_json(folder / results.RESULT, record_run.as_json(result, config, command))
+    results.write(folder / "layers.png", charts.layers(layers, *result_values.layer_title(result, config)))
+    if rows := result_values.speedup_rows(result):
+        results.write(folder / "speedups.png", charts.speedups(rows, *result_values.speedup_title(config)))
+    results.write_json(folder / results.RESULT, result_values.as_json(result, config, command))
     tracking.log(
         place,
         run_id,
-        params=record_run.params(result, config),
-        metrics=record_run.metrics(result, config),
-        series=record_run.series(result),
+        params=result_values.params(result, config),
+        metrics=result_values.metrics(result, config),
+        series=result_values.series(result),
         tables={"layers_table.json": layers},
         description=text,
         folder=folder,
