@@ -57,7 +57,9 @@ def show(out, tables, lines):
     if isinstance(out, PlainConsole):
         out.print(*map(as_markdown, tables), "", *lines, sep="\n")
         return
-    for table in (narrowed(table, out.width) for table in tables):
+    for table in tables:
+        if out.is_terminal:  # a file or a pipe gets every column
+            table = narrowed(table, out.width)
         grid = Table(
             title=table.title, title_justify="left", title_style="bold", caption=table.note, caption_justify="left"
         )

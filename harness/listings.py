@@ -68,7 +68,7 @@ def baseline_table(workload, measurements):
         for one in measurements
     )
     note = "" if rows else "None is known. Record one on your GPU, or add a published row with its source."
-    spare = ("source", "kind", "mode", "variant", "model", "scope", "precision")
+    spare = ("mode", "variant", "model", "kind", "scope", "precision", "source")
     return Table(f"Baselines of {workload}", columns, rows, note, spare)
 
 
