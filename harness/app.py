@@ -34,13 +34,12 @@ def run_task(config, folder):
     """Train, capture, replay, compare, judge, log."""
     from hydra.core.hydra_config import HydraConfig
 
-    from accel_model import Design
-    from harness import results, tracking
+    from harness import flow, results, tracking
     from harness.callbacks import read_parent
     from harness.console import console, progress, show
     from harness.failures import explained
 
-    Design.from_mapping(config.accelerator, str(config.accelerator.get("name", "accelerator")))  # before anything slow
+    flow.nominal_design(config)  # refused before anything slow
     hydra = HydraConfig.get()
     out = console()
     if config.resume and (earlier := results.finished(config)):
@@ -52,8 +51,6 @@ def run_task(config, folder):
     place = place or tracking.prepare(config.tracking)
     run_id = tracking.start(place, run_name(config))
     try:
-        from harness import flow
-
         with progress(out) as (say, on_step):
 
             def told(text):

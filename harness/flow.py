@@ -59,7 +59,7 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
         say(f"Training on {device}, at most {config.train.budget_s:.3g} s (train.budget_s)")
         training = train(config, device, on_step)
         say("Timing each layer")
-        measured_layers = layer_seconds(config, device, training.measurement.step_s)
+        measured_layers = layer_seconds(config, device, training.measurement.step_s, training.samples)
     say(f"Replaying {len(trace)} ops on {len(candidates)} completions of the accelerator")
     comparisons = compare_all(config, candidates, trace, training, say)
     return Result(
@@ -80,9 +80,13 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
 
 def designs(config):
     """The nominal design, and the table of all completions with the nominal one as its first row."""
-    name = str(config.accelerator.get("name", "accelerator"))
-    design = Design.from_mapping(config.accelerator, name)
-    return design, Design.stack([design, Design.completions(config.accelerator, name)])
+    design = nominal_design(config)
+    return design, Design.stack([design, Design.completions(config.accelerator, str(design.name[0]))])
+
+
+def nominal_design(config):
+    """The nominal design of config.accelerator; raises DesignError."""
+    return Design.from_mapping(config.accelerator, str(config.accelerator.get("name", "accelerator")))
 
 
 def live_device(config):

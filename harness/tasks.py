@@ -93,10 +93,10 @@ def _read_trace(path):
 
 
 def _design(config):
-    from accel_model import Design
+    from harness.flow import nominal_design
 
     if config.task.config:
         from accel_model.scalesim_config import load_config
 
         return load_config(config.task.config)
-    return Design.from_mapping(config.accelerator, str(config.accelerator.get("name", "accelerator")))
+    return nominal_design(config)

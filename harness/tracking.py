@@ -4,6 +4,7 @@ import contextlib
 import logging
 import sqlite3
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def log(place, run_id, *, params, metrics, description, series=None, tables=None
 
     with _explained(place.uri, folder):
         client = _client(place.uri)
-        now = _milliseconds()
+        now = int(time.time() * 1000)  # MLflow counts milliseconds
         points = [Metric(name, float(value), now, 0) for name, value in metrics.items()]
         points += [
             Metric(name, float(v), now, step)
@@ -130,12 +131,6 @@ def _client(uri):
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
-
-
-def _milliseconds():
-    import time
-
-    return int(time.time() * 1000)
 
 
 def _absolute(uri):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from harness import data
 from harness.profile import layer_seconds
 from harness.train import train
 
@@ -27,7 +28,8 @@ def test_the_measured_step_is_near_the_wall_clock(compose):
 
 def test_the_layers_share_the_step_on_the_gpu(compose):
     config = compose("workload=cifar10_resnet20", "batch_size=64")
-    seconds = layer_seconds(config, "cuda", 1.0)
+    samples = data.load(config.data, config.workload, config.batch_size, config.seed)
+    seconds = layer_seconds(config, "cuda", 1.0, samples)
     assert sum(seconds.values()) == pytest.approx(1.0)
     assert np.all(np.array(list(seconds.values())) >= 0)
 
