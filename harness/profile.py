@@ -20,8 +20,8 @@ def layer_seconds(config, device, step_s, samples):
     """{module path: seconds} of one training step on `device`, forward, backward and update, summing to `step_s`.
 
     samples: the Samples that were trained on. Every op is timed on its own, which slows the step: only the shares are
-    kept, as medians over STEPS steps. The optimiser, which updates all parameters in a few ops, is spread over the layers
-    by their number of parameters.
+    kept, as medians over STEPS steps. The optimiser, which updates all parameters in a few ops, is spread over the
+    layers by their number of parameters.
     """
     loader = data.batches(samples.train, config.batch_size, config.data, config.seed, True, device)
     with seeded(config.seed), matrix_precision(config.precision):
