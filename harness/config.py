@@ -15,6 +15,7 @@ class TaskName(Enum):
     baselines = "baselines"
     validate = "validate"
     record = "record"
+    claims = "claims"
 
 
 class DataName(Enum):
@@ -34,8 +35,10 @@ class OptimizerName(Enum):
 
 
 class Metric(Enum):
-    time_reduction = "time_reduction"
-    throughput_gain = "throughput_gain"
+    time_reduction = "time_reduction"  # 1 - simulated / measured time
+    throughput_gain = "throughput_gain"  # measured / simulated time - 1
+    speedup = "speedup"  # measured / simulated time
+    energy_reduction = "energy_reduction"  # 1 - simulated / measured energy
 
 
 class TrackingName(Enum):
@@ -43,7 +46,8 @@ class TrackingName(Enum):
     none = "none"
 
 
-KINDS = ("live", "recorded", "published")
+KINDS = ("live", "recorded", "published", "placed")
+DEVICE_KINDS = ("gpu", "cpu", "fpga", "other")
 MODES = ("eager", "graphs", "compiled")
 SCOPES = ("step", "step_and_copy")
 AUTOCAST = (None, "bfloat16", "float16")
@@ -161,23 +165,39 @@ class ClaimConfig:
 
     statement: str
     metric: Metric
-    threshold: float  # as a fraction: 0.5 is 50 %
+    threshold: float  # as a fraction: 0.5 is 50 %; of a speed-up, the factor
     workloads: list[str]  # patterns of names, as in a shell
     device_kinds: list[str]
     source: str
+    kinds: list[str] = field(default_factory=lambda: list(KINDS))  # of baselines that it rests on
+    years: list[int] = field(default_factory=lambda: [0, 9999])  # of baselines: the first and the last
+    parity: bool = True  # false: also against baselines of another class of precision
 
     def __post_init__(self):
         if not math.isfinite(self.threshold):
             raise ConfigError(f"a claim's threshold is {self.threshold}: give a fraction, e.g. 0.5 for 50 %")
-        if self.metric is Metric.time_reduction and self.threshold >= 1:
+        if self.metric in (Metric.time_reduction, Metric.energy_reduction) and self.threshold >= 1:
             raise ConfigError(
-                f"a claim's time_reduction is {self.threshold}: no time falls by 100 % or more; "
+                f"a claim's {self.metric.value} is {self.threshold}: nothing falls by 100 % or more; "
                 f"give a fraction below 1, e.g. 0.5 for 50 %"
             )
-        if not self.workloads or not self.device_kinds:
+        if self.metric is Metric.throughput_gain and self.threshold <= -1:
             raise ConfigError(
-                'a claim speaks of nothing: give workloads, e.g. ["imagenet_*"], and device_kinds, e.g. [gpu]'
+                f"a claim's throughput_gain is {self.threshold}: no throughput falls by 100 % or more; "
+                f"give a fraction above -1, e.g. 2.0 for +200 %"
             )
+        if self.metric is Metric.speedup:
+            above_zero("a claim's speedup", self.threshold, 2.0, whole=False)
+        if not self.workloads or not self.device_kinds or not self.kinds:
+            raise ConfigError(
+                'a claim speaks of nothing: give workloads, e.g. ["imagenet_*"], device_kinds, e.g. [gpu], '
+                "and kinds, e.g. [published]"
+            )
+        for name, words in (("device_kinds", DEVICE_KINDS), ("kinds", KINDS)):
+            if unknown := sorted(set(getattr(self, name)) - set(words)):
+                raise ConfigError(f"a claim's {name} holds {unknown[0]!r}: use {', '.join(words)}")
+        if len(self.years) != 2 or self.years[0] > self.years[1]:
+            raise ConfigError(f"a claim's years are {list(self.years)}: give the first and the last, e.g. [2014, 2023]")
 
 
 @dataclass
@@ -216,13 +236,21 @@ class CompareConfig:
 
     level: float = 0.95
     published_uncertainty: float = 0.05
-    model_error: float = 0.35
+    model_error: float | None = None
+    model_error_quantiles: list[float] = field(default_factory=lambda: [0.05, 0.95])
     ceiling_of: str | None = None
 
     def __post_init__(self):
         between("compare.level", self.level, 0.5, 1, 0.95)
         between("compare.published_uncertainty", self.published_uncertainty, 0, 1, 0.05)
-        between("compare.model_error", self.model_error, 0, 1, 0.1)
+        if self.model_error is not None:
+            between("compare.model_error", self.model_error, 0, 1, 0.1)
+        ends = self.model_error_quantiles
+        if len(ends) != 2 or not 0 <= ends[0] < ends[1] <= 1:
+            raise ConfigError(
+                f"compare.model_error_quantiles is {list(ends)}: give two shares in order, "
+                f"e.g. compare.model_error_quantiles=[0.05,0.95]"
+            )
 
 
 @dataclass
