@@ -1,4 +1,4 @@
-"""The claim map: every workload, batch, precision and baseline with its verdicts; values only, nothing here computes."""
+"""The claim map: every workload, batch, precision and baseline with its verdicts, as values."""
 
 from __future__ import annotations
 

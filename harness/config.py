@@ -75,6 +75,7 @@ class TaskConfig:
     config: str | None = None  # SCALE-Sim configuration to take the accelerator from (replay)
     timeline: str | None = None  # Perfetto file to write (replay)
     topology: str | None = None  # SCALE-Sim topology to write (replay)
+    errors: str | None = None  # table of the model's errors to write (validate)
 
 
 @dataclass

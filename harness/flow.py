@@ -12,6 +12,7 @@ from accel_model.types import PRECISIONS, dtype_of
 from harness import workloads
 from harness.claims import Verdict, judge
 from harness.compare import PARITY, Comparison, compare, simulate
+from harness.completions import Completions
 
 if TYPE_CHECKING:
     from harness.train import Training
@@ -40,13 +41,14 @@ class Result:
     measured_layers: dict  # {module path: seconds of a step}, empty where nothing was trained here
     comparisons: tuple[Comparison, ...]
     verdicts: tuple[tuple[Verdict, ...], ...]  # of each comparison, in the order of config.claim
-    completions: int  # designs that the verdicts' counts are over, the nominal one first
+    completions: Completions  # the designs that the verdicts are over, the nominal one first
     ceiling: Ceiling | None
 
 
 def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
     """The Result of one run of `config` (RunConfig). say: told what is being done. on_step: see harness.train.train."""
-    design, candidates = designs(config)
+    completions = Completions.of(config.accelerator)
+    design = completions.designs[0]
     device = live_device(config)
     say(f"Capturing a training step of {config.workload.name} at batch {config.batch_size}")
     trace = captured(config.workload, config.precision, config.batch_size, config.strict)
@@ -60,8 +62,8 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
         training = train(config, device, on_step)
         say("Timing each layer")
         measured_layers = layer_seconds(config, device, training.measurement.step_s, training.samples)
-    say(f"Replaying {len(trace)} ops on {len(candidates)} completions of the accelerator")
-    comparisons = compare_all(config, candidates, trace, training, say)
+    say(f"Replaying {len(trace)} ops on {len(completions)} completions of the accelerator")
+    comparisons = compare_all(config, completions.designs, trace, training, say)
     return Result(
         design=design,
         trace=trace,
@@ -70,18 +72,12 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
         measured_layers=measured_layers,
         comparisons=tuple(comparisons),
         verdicts=tuple(
-            tuple(judge(name, claim, one, config.workload.name) for name, claim in config.claim.items())
+            tuple(judge(name, claim, one, config.workload.name, completions) for name, claim in config.claim.items())
             for one in comparisons
         ),
-        completions=len(candidates),
+        completions=completions,
         ceiling=ceiling(config, design),
     )
-
-
-def designs(config):
-    """The nominal design, and the table of all completions with the nominal one as its first row."""
-    design = nominal_design(config)
-    return design, Design.stack([design, Design.completions(config.accelerator, str(design.name[0]))])
 
 
 def nominal_design(config):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import platform
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from harness.claims import speedup
+from harness.claims import OUTCOMES, speedup, verdict_text
 from harness.config import fingerprint
 from harness.flow import Result
-from harness.summary import verdict_text
 
 PACKAGES = ("halfstep", "torch", "torchvision", "numpy", "mlflow", "hydra-core")
 SCHEMA = 1
@@ -75,7 +75,7 @@ def params(result: Result, config):
         "data": config.data.name.value,
         "device": result.training.measurement.device if result.training else "none",
         "accelerator": str(result.design.name[0]),
-        "completions": result.completions,
+        "completions": len(result.completions),
         "optimizer": config.workload.optimizer.name.value,
         "lr": config.workload.optimizer.lr,
         "seed": config.seed,
@@ -112,7 +112,7 @@ def metrics(result: Result, config):
         if training.samples.real:
             found["train/accuracy_pct"] = 100 * training.accuracy
     for index, name in enumerate(config.claim):
-        for outcome in ("supported", "refuted", "undecided"):
+        for outcome in OUTCOMES:
             found[f"verdict/{name}_{outcome}_count"] = sum(
                 each[index].decides and each[index].outcome == outcome for each in result.verdicts
             )
@@ -150,21 +150,7 @@ def as_json(result: Result, config, command):
                 "time_reduction": one.reduction[:, 0],
                 "throughput_gain": one.gain[:, 0],
                 "remarks": one.remarks,
-                "verdicts": [
-                    {
-                        "claim": v.claim,
-                        "outcome": v.outcome,
-                        "decides": v.decides,
-                        "why_not": v.scope,
-                        "value": v.value,
-                        "threshold": v.threshold,
-                        "ceiling": v.ceiling,
-                        "completions": v.counts,
-                        "reason": v.reason,
-                        "text": verdict_text(v),
-                    }
-                    for v in verdicts
-                ],
+                "verdicts": [verdict_values(v) for v in verdicts],
             }
             for one, verdicts in zip(result.comparisons, result.verdicts, strict=True)
         ],
@@ -175,6 +161,27 @@ def as_json(result: Result, config, command):
         }
         if result.ceiling
         else None,
+    }
+
+
+def verdict_values(verdict):
+    """A Verdict as plain values."""
+    one = verdict
+    return {
+        "claim": one.claim,
+        "text": verdict_text(one),
+        "outcome": one.outcome,
+        "decides": one.decides,
+        "why_not": one.scope,
+        "completions": one.counts,
+        "threshold": one.threshold,
+        "ceiling": one.ceiling,
+        "impossible": one.impossible,
+        "nominal_outcome": one.nominal_outcome,
+        **{name: asdict(getattr(one, name)) for name in ("nominal", "best", "median", "worst")},
+        "supporters_share": one.common,
+        "binding": one.binding,
+        "reason": one.reason,
     }
 
 

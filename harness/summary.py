@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.claims import contradiction, overall, percent, speedup
+from harness.claims import contradiction, overall, percent, speedup, verdict_text
 from harness.flow import Result
 from harness.listings import uncounted_line
 from harness.tables import Table, as_markdown, ms
@@ -31,10 +31,11 @@ def headline(result: Result, config):
                 f"{config.workload.name}, so the claim cannot be checked on it."
             )
             continue
-        hopeless = sum(v.decides and v.ceiling < v.threshold for v in verdicts)
+        hopeless = sum(v.decides and v.impossible for v in verdicts)
         lines.append(
-            f"{name}: of {total} baselines {counts['supported']} support it, {counts['refuted']} refute it "
-            f"({hopeless} at any utilisation) and {counts['undecided']} leave it undecided."
+            f"{name}: of {total} baselines, {counts['all']} support it with all completions, {counts['some']} with "
+            f"some, {counts['undecided']} leave it undecided and {counts['none']} refute it with every completion "
+            f"({hopeless} at any utilisation)."
         )
     return lines
 
@@ -163,9 +164,10 @@ def comparison_table(result: Result, config):
             )
         )
     note = (
-        f"Verdicts are of the nominal completion; in brackets the share of all {result.completions:,} completions that "
-        f"support the claim. Impossible: refuted even with every MAC unit busy in every cycle. Context: the claim does "
-        f"not speak of this baseline, or no claim can rest on it."
+        f"Times and intervals are of the nominal completion; verdicts are over all {len(result.completions):,} "
+        f"completions, with the share that supports the claim or leaves it open. Refuted: by every completion. "
+        f"Impossible: even with every MAC unit busy in every cycle. Context: the claim does not speak of this "
+        f"baseline, or no claim can rest on it."
         if rows
         else f"No published or recorded baseline of {config.workload.name} at this precision is known."
     )
@@ -233,12 +235,3 @@ def reasons(result: Result):
         for one, verdicts in zip(result.comparisons, result.verdicts, strict=True)
         for verdict in verdicts
     ]
-
-
-def verdict_text(verdict):
-    """One cell: the outcome with the share of completions that support the claim, or that the row is only context."""
-    if not verdict.decides:
-        return "context"
-    share = verdict.counts["supported"] / max(sum(verdict.counts.values()), 1)
-    word = "impossible" if verdict.ceiling < verdict.threshold else verdict.outcome
-    return f"{word} ({100 * share:.0f} %)"
