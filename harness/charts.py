@@ -1,4 +1,4 @@
-"""Pictures: the one file that imports matplotlib."""
+"""Pictures of a run; with harness/pictures the only place that imports matplotlib."""
 
 import io
 

@@ -1,0 +1,1 @@
+"""Pictures, one file each; these and harness/charts.py are the files that import matplotlib."""
