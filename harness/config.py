@@ -285,6 +285,31 @@ class RecordConfig:
 
 
 @dataclass
+class MapConfig:
+    """What task=claims compares."""
+
+    workloads: list[str] = field(default_factory=lambda: ["*"])
+    batches: list[int] = field(default_factory=lambda: [1, 8, 32, 64, 128, 256])
+    precisions: list[str] = field(default_factory=lambda: ["fp32", "bf16", "int8"])
+    without_parity: str | None = "int8"
+    break_even: bool = True
+    train_steps: int = 200
+    live_budget_s: float = 20.0
+    workers: int | None = None
+
+    def __post_init__(self):
+        for name, example in (("workloads", '["imagenet_*"]'), ("precisions", "[fp32]"), ("batches", "[64]")):
+            if not getattr(self, name):
+                raise ConfigError(f"map.{name} is empty: give some, e.g. map.{name}={example}")
+        if wrong := [batch for batch in self.batches if batch <= 0]:
+            raise ConfigError(f"map.batches holds {wrong[0]}: give whole numbers above 0, e.g. map.batches=[1,64]")
+        between("map.train_steps", self.train_steps, 0, 1_000_000, 200)
+        between("map.live_budget_s", self.live_budget_s, 0, 1_000_000, 20)
+        if self.workers is not None:
+            above_zero("map.workers", self.workers, 2)
+
+
+@dataclass
 class RunConfig:
     """All settings of one run: conf/config.yaml with its groups."""
 
@@ -299,6 +324,7 @@ class RunConfig:
     train: TrainConfig
     compare: CompareConfig
     record: RecordConfig
+    map: MapConfig
     batch_size: int = 64
     seed: int = 0
     resume: bool = False
@@ -331,7 +357,7 @@ def to_config(node):
         raise ConfigError(str(error).splitlines()[0]) from None
 
 
-LEFT_OUT = ("tracking", "resume", "outputs", "record")  # settings that decide no result
+LEFT_OUT = ("tracking", "resume", "outputs", "record", "map")  # settings that decide no result
 
 
 def fingerprint(config):
