@@ -73,16 +73,17 @@ def deliver(result, config, folder, place, run_id):
     """Write the result files, log them, and return (tables, lines) for the terminal."""
     from hydra.core.hydra_config import HydraConfig
 
-    from harness import charts, result_values, results, summary, tracking
+    from harness import charts, layers, result_values, results, summary, tracking
     from harness.tables import shortened
 
     command = shell_command()
     text = summary.markdown(result, config, command)
-    layers = result_values.layer_table(result)
+    by_layer = layers.layer_table(result)
     result.trace.save(folder / TRACE)
     results.write(folder / "summary.md", text)
-    results.write_json(folder / "layers.json", layers)
-    results.write(folder / "layers.png", charts.layers(layers, *result_values.layer_title(result, config)))
+    results.write_json(folder / "layers.json", by_layer)
+    picture = charts.layers(layers.folded(by_layer), *result_values.layer_title(result, config))
+    results.write(folder / "layers.png", picture)
     if rows := result_values.speedup_rows(result):
         results.write(folder / "speedups.png", charts.speedups(rows, *result_values.speedup_title(config)))
     results.write_json(folder / results.RESULT, result_values.as_json(result, config, command))
@@ -92,7 +93,7 @@ def deliver(result, config, folder, place, run_id):
         params=result_values.params(result, config),
         metrics=result_values.metrics(result, config),
         series=result_values.series(result),
-        tables={"layers_table.json": layers},
+        tables={"layers_table.json": by_layer},
         description=text,
         folder=folder,
     )

@@ -14,6 +14,7 @@ from harness.claims import Verdict, judge
 from harness.compare import PARITY, Comparison, compare, simulate
 
 if TYPE_CHECKING:
+    from harness.layers import LayerTimes
     from harness.train import Training
 
 CEILING_BATCH = 2  # of the trace whose MACs per sample make a ceiling, which no batch changes
@@ -37,7 +38,7 @@ class Result:
     trace: Trace
     report: Report  # of the trace on the nominal design
     training: Training | None  # None where nothing was trained here
-    measured_layers: dict  # {module path: seconds of a step}, empty where nothing was trained here
+    layer_times: LayerTimes | None  # None where nothing was trained here
     comparisons: tuple[Comparison, ...]
     verdicts: tuple[tuple[Verdict, ...], ...]  # of each comparison, in the order of config.claim
     completions: int  # designs that the verdicts' counts are over, the nominal one first
@@ -50,16 +51,16 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
     device = live_device(config)
     say(f"Capturing a training step of {config.workload.name} at batch {config.batch_size}")
     trace = captured(config.workload, config.precision, config.batch_size, config.strict)
-    training, measured_layers = None, {}
+    training = times = None
     if device:
-        from harness.profile import layer_seconds
+        from harness.profile import layer_times
         from harness.train import check_memory, train
 
         check_memory(int(trace.live_bytes().max()), config, device)
         say(f"Training on {device}, at most {config.train.budget_s:.3g} s (train.budget_s)")
         training = train(config, device, on_step)
         say("Timing each layer")
-        measured_layers = layer_seconds(config, device, training.measurement.step_s, training.samples)
+        times = layer_times(config, device, training.measurement.step_s, training.samples)
     say(f"Replaying {len(trace)} ops on {len(candidates)} completions of the accelerator")
     comparisons = compare_all(config, candidates, trace, training, say)
     return Result(
@@ -67,7 +68,7 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
         trace=trace,
         report=replay(trace, design),
         training=training,
-        measured_layers=measured_layers,
+        layer_times=times,
         comparisons=tuple(comparisons),
         verdicts=tuple(
             tuple(judge(name, claim, one, config.workload.name) for name, claim in config.claim.items())

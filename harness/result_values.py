@@ -6,41 +6,23 @@ import math
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-import numpy as np
-
 from harness.claims import speedup
 from harness.config import fingerprint
 from harness.flow import Result
+from harness.layers import caption
 from harness.summary import verdict_text
 
 PACKAGES = ("halfstep", "torch", "torchvision", "numpy", "mlflow", "hydra-core")
 SCHEMA = 1
 
 
-def layer_table(result: Result):
-    """{column: list}, one row per module in the order of its first op: MACs, bytes, simulated and measured seconds.
-
-    Modules that only make views have no op, and are listed where the measurement gives them time.
-    """
-    ops, uses, layers = result.trace.ops, result.trace.uses, result.trace.layers
-    sums = {column: np.zeros(len(layers)) for column in ("macs", "touched_bytes", "simulated_s")}
-    np.add.at(sums["macs"], ops.layer, ops.macs)
-    np.add.at(sums["touched_bytes"], ops.layer[uses.op], uses.bytes)
-    np.add.at(sums["simulated_s"], ops.layer, np.asarray(result.report.op_s)[0])
-    seen = set(ops.layer.tolist()) | {layers.index(name) for name in result.measured_layers if name in layers}
-    order = [*sorted(seen - {0}), *(seen & {0})]  # the model itself, with its loss, last
-    names = [layers[i] for i in order]
-    return (
-        {"layer": names}
-        | {column: [float(values[i]) for i in order] for column, values in sums.items()}
-        | {"measured_s": [result.measured_layers.get(name) for name in names]}
-    )
-
-
 def layer_title(result: Result, config):
-    """(title, device) of the picture of layers."""
+    """(title, name of the measured device or "", caption) of the picture of layers."""
     device = result.training.measurement.device if result.training else ""
-    return f"{config.workload.name}, batch {config.batch_size}, {config.precision.name}: time by layer", device
+    title = (
+        f"{config.workload.name}, batch {config.batch_size}, {config.precision.name}: time of a training step by layer"
+    )
+    return title, device, caption(result.layer_times)
 
 
 def speedup_rows(result: Result):

@@ -6,6 +6,7 @@ import math
 
 from harness.claims import contradiction, overall, percent, speedup
 from harness.flow import Result
+from harness.layers import times_table
 from harness.listings import uncounted_line
 from harness.tables import Table, as_markdown, ms
 
@@ -209,7 +210,7 @@ def ceiling_table(result: Result, config):
 def tables(result: Result, config):
     """Every table of a run, in the order to show them."""
     found = [training_table(result, config)] if result.training else []
-    found += [time_table(result, config), comparison_table(result, config)]
+    found += [time_table(result, config), times_table(result), comparison_table(result, config)]
     return found + ([ceiling_table(result, config)] if result.ceiling and result.ceiling.published else [])
 
 
