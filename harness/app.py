@@ -37,7 +37,7 @@ def run_task(config, folder):
     from harness import flow, results, tracking
     from harness.callbacks import read_parent
     from harness.console import console, progress, show
-    from harness.failures import explained
+    from harness.failures import explained, forget
 
     flow.nominal_design(config)  # refused before anything slow
     hydra = HydraConfig.get()
@@ -63,6 +63,7 @@ def run_task(config, folder):
     except BaseException as error:
         killed = isinstance(error, KeyboardInterrupt)
         tracking.abandon(place, run_id, "KILLED" if killed else "FAILED", explained(error) or repr(error))
+        forget(error)
         raise
     tracking.finish(place, run_id, "FINISHED")
     show(out, *shown)

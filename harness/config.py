@@ -46,6 +46,7 @@ class TrackingName(Enum):
 KINDS = ("live", "recorded", "published")
 MODES = ("eager", "graphs", "compiled")
 SCOPES = ("step", "step_and_copy")
+LIVE_SCOPES = (*SCOPES, "step_and_loading")
 AUTOCAST = (None, "bfloat16", "float16")
 
 
@@ -60,6 +61,12 @@ def between(where, value, low, high, example):
     """Raise ConfigError where the setting `where` does not lie in [low, high)."""
     if not low <= value < high:
         raise ConfigError(f"{where} is {value}: give a number from {low} to below {high}, e.g. {where}={example}")
+
+
+def some_of(where, given, words):
+    """Raise ConfigError where the list `given` of the setting `where` is empty or holds a word not among `words`."""
+    if not given or set(given) - set(words):
+        raise ConfigError(f"{where} is {list(given)}: give some of {', '.join(words)}, e.g. {where}=[{words[0]}]")
 
 
 @dataclass
@@ -132,8 +139,14 @@ class BaselineConfig:
     name: str
     device: str = "auto"  # torch device of the live measurement, or none
     kinds: list[str] = field(default_factory=lambda: list(KINDS))
+    modes: list[str] = field(default_factory=lambda: ["eager", "graphs"])  # of the live measurement
+    scopes: list[str] = field(default_factory=lambda: ["step_and_copy"])  # what it times
+    measurement_s: float = 2.0  # of samples, of each mode and scope beside the training
 
     def __post_init__(self):
+        above_zero("baseline.measurement_s", self.measurement_s, 2, whole=False)
+        some_of("baseline.modes", self.modes, MODES)
+        some_of("baseline.scopes", self.scopes, LIVE_SCOPES)
         if unknown := sorted(set(self.kinds) - set(KINDS)):
             raise ConfigError(
                 f"baseline.kinds holds {unknown[0]!r}: use {', '.join(KINDS)}, e.g. baseline.kinds=[published]"
@@ -247,12 +260,8 @@ class RecordConfig:
             raise ConfigError(
                 f"record.batches holds {wrong[0]}: give whole numbers above 0, e.g. record.batches=[1,64]"
             )
-        for name, words in (("modes", MODES), ("scopes", SCOPES)):
-            given = getattr(self, name)
-            if not given or set(given) - set(words):
-                raise ConfigError(
-                    f"record.{name} is {list(given)}: give some of {', '.join(words)}, e.g. record.{name}=[{words[0]}]"
-                )
+        some_of("record.modes", self.modes, MODES)
+        some_of("record.scopes", self.scopes, SCOPES)
 
 
 @dataclass

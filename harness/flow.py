@@ -15,6 +15,7 @@ from harness.compare import PARITY, Comparison, compare, simulate
 
 if TYPE_CHECKING:
     from harness.layers import LayerTimes
+    from harness.record_grid import Refusal
     from harness.train import Training
 
 CEILING_BATCH = 2  # of the trace whose MACs per sample make a ceiling, which no batch changes
@@ -39,6 +40,7 @@ class Result:
     report: Report  # of the trace on the nominal design
     training: Training | None  # None where nothing was trained here
     layer_times: LayerTimes | None  # None where nothing was trained here
+    modes_left_out: tuple[Refusal, ...]  # further modes that could not be measured here
     comparisons: tuple[Comparison, ...]
     verdicts: tuple[tuple[Verdict, ...], ...]  # of each comparison, in the order of config.claim
     completions: int  # designs that the verdicts' counts are over, the nominal one first
@@ -51,8 +53,9 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
     device = live_device(config)
     say(f"Capturing a training step of {config.workload.name} at batch {config.batch_size}")
     trace = captured(config.workload, config.precision, config.batch_size, config.strict)
-    training = times = None
+    training, times, further, refused = None, None, [], []
     if device:
+        from harness.modes import beside_training
         from harness.profile import layer_times
         from harness.train import check_memory, train
 
@@ -61,14 +64,17 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
         training = train(config, device, on_step)
         say("Timing each layer")
         times = layer_times(config, device, training.measurement.step_s, training.samples)
+        further, refused = beside_training(config, device, training.samples, say)
     say(f"Replaying {len(trace)} ops on {len(candidates)} completions of the accelerator")
-    comparisons = compare_all(config, candidates, trace, training, say)
+    live = [training.measurement, *further] if training else []
+    comparisons = compare_all(config, candidates, trace, live, say)
     return Result(
         design=design,
         trace=trace,
         report=replay(trace, design),
         training=training,
         layer_times=times,
+        modes_left_out=tuple(refused),
         comparisons=tuple(comparisons),
         verdicts=tuple(
             tuple(judge(name, claim, one, config.workload.name) for name, claim in config.claim.items())
@@ -111,8 +117,8 @@ def captured(workload, precision, batch_size, strict=False):
     return trace if runs_natively else trace.at(precision.operands)
 
 
-def compare_all(config, candidates, trace, training, say=lambda text: None):
-    """A Comparison for each baseline of equal quality: the live one, then the recorded and published ones.
+def compare_all(config, candidates, trace, live, say=lambda text: None):
+    """A Comparison for each baseline of equal quality: the `live` Measurements, then the recorded and published ones.
 
     Each is compared with a replay of the step at the baseline's own batch.
     """
@@ -122,8 +128,7 @@ def compare_all(config, candidates, trace, training, say=lambda text: None):
     )
     rows = [row for row in rows if row.samples_s.size and row.precision in PARITY[config.precision.operands]]
     rows = nearest_recorded(rows, config.batch_size)
-    if training:
-        rows.insert(0, training.measurement)
+    rows = [*live, *rows]
     reports, comparisons = {}, []
     for row in rows:
         if row.batch_size not in reports:

@@ -91,6 +91,10 @@ def metrics(result: Result, config):
             "context/time_reduction_vs_live_pct": 100 * (1 - simulated_s / measured.step_s),
             "context/throughput_gain_vs_live_pct": 100 * (measured.step_s / simulated_s - 1),
         }
+        found["energy/measured_per_step_j"] = measured.energy_j
+        for one in (each.baseline for each in result.comparisons):
+            if one.kind == "live" and one is not measured:
+                found[f"time/measured_{one.mode}_{one.scope}_ms"] = 1e3 * one.step_s
         if training.samples.real:
             found["train/accuracy_pct"] = 100 * training.accuracy
     for index, name in enumerate(config.claim):
@@ -123,6 +127,7 @@ def as_json(result: Result, config, command):
         "macs_by_phase": result.trace.macs_by_phase(),
         "uncounted": result.trace.uncounted,
         "live": _measurement(result.training.measurement) if result.training else None,
+        "modes_left_out": [{"mode": one.mode, "why": one.why} for one in result.modes_left_out],
         "comparisons": [
             {
                 "baseline": _measurement(one.baseline),
@@ -185,6 +190,8 @@ def _measurement(one):
         "step_s": one.step_s,
         "iqr_s": one.iqr_s,
         "samples_s": one.samples_s,
+        "energy_j": one.energy_j,
+        "energy_note": one.energy_note,
         "relative_uncertainty": one.relative_uncertainty,
         "confidence": one.confidence,
         "source": one.source,
