@@ -115,6 +115,13 @@ def run_name(config):
     return f"{short} b{config.batch_size} {config.precision.name}"[:22]
 
 
+def chosen(name):
+    """Whether the command line sets `name`, a setting or a group."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return any(one.lstrip("+~").partition("=")[0] == name for one in HydraConfig.get().overrides.task)
+
+
 def shell_command():
     """The command that makes this run again, as it was called: by its name, or as a module where it has none."""
     from hydra.core.hydra_config import HydraConfig

@@ -47,6 +47,7 @@ KINDS = ("live", "recorded", "published")
 MODES = ("eager", "graphs", "compiled")
 SCOPES = ("step", "step_and_copy")
 LIVE_SCOPES = (*SCOPES, "step_and_loading")
+FILTERS = ("gpu", "fpga", "device", "model", "year", "kind")  # of what task=baselines lists
 AUTOCAST = (None, "bfloat16", "float16")
 
 
@@ -279,6 +280,13 @@ class RunConfig:
     train: TrainConfig
     compare: CompareConfig
     record: RecordConfig
+    gpu: str | None = None  # these filter what task=baselines lists
+    fpga: str | None = None
+    device: str | None = None
+    model: str | None = None
+    year: int | None = None
+    kind: str | None = None
+    left_out: bool = False
     batch_size: int = 64
     seed: int = 0
     resume: bool = False
@@ -288,6 +296,14 @@ class RunConfig:
     def __post_init__(self):
         above_zero("batch_size", self.batch_size, 64)
         between("seed", self.seed, 0, 2**32, 0)
+        given = [name for name in FILTERS if getattr(self, name) is not None] + ["left_out"] * self.left_out
+        if given and self.task.name is not TaskName.baselines:
+            raise ConfigError(
+                f"{given[0]} is a filter of task=baselines and the task is {self.task.name.value}: "
+                "give task=baselines, or, to measure on a device, baseline.device=cuda"
+            )
+        if self.kind is not None:
+            some_of("kind", [self.kind], KINDS[1:])
 
 
 def register():
@@ -311,7 +327,7 @@ def to_config(node):
         raise ConfigError(str(error).splitlines()[0]) from None
 
 
-LEFT_OUT = ("tracking", "resume", "outputs", "record")  # settings that decide no result
+LEFT_OUT = ("tracking", "resume", "outputs", "record", "left_out", *FILTERS)  # settings that decide no result
 
 
 def fingerprint(config):
