@@ -37,7 +37,7 @@ def run_task(config, folder):
     from harness import flow, results, tracking
     from harness.callbacks import read_parent
     from harness.console import console, progress, show
-    from harness.failures import explained
+    from harness.failures import explained, forget
 
     flow.nominal_design(config)  # refused before anything slow
     hydra = HydraConfig.get()
@@ -63,6 +63,7 @@ def run_task(config, folder):
     except BaseException as error:
         killed = isinstance(error, KeyboardInterrupt)
         tracking.abandon(place, run_id, "KILLED" if killed else "FAILED", explained(error) or repr(error))
+        forget(error)
         raise
     tracking.finish(place, run_id, "FINISHED")
     show(out, *shown)
@@ -73,16 +74,17 @@ def deliver(result, config, folder, place, run_id):
     """Write the result files, log them, and return (tables, lines) for the terminal."""
     from hydra.core.hydra_config import HydraConfig
 
-    from harness import charts, result_values, results, summary, tracking
+    from harness import charts, layers, result_values, results, summary, tracking
     from harness.tables import shortened
 
     command = shell_command()
     text = summary.markdown(result, config, command)
-    layers = result_values.layer_table(result)
+    by_layer = layers.layer_table(result)
     result.trace.save(folder / TRACE)
     results.write(folder / "summary.md", text)
-    results.write_json(folder / "layers.json", layers)
-    results.write(folder / "layers.png", charts.layers(layers, *result_values.layer_title(result, config)))
+    results.write_json(folder / "layers.json", by_layer)
+    picture = charts.layers(layers.folded(by_layer), *result_values.layer_title(result, config))
+    results.write(folder / "layers.png", picture)
     if rows := result_values.speedup_rows(result):
         results.write(folder / "speedups.png", charts.speedups(rows, *result_values.speedup_title(config)))
     results.write_json(folder / results.RESULT, result_values.as_json(result, config, command))
@@ -92,7 +94,7 @@ def deliver(result, config, folder, place, run_id):
         params=result_values.params(result, config),
         metrics=result_values.metrics(result, config),
         series=result_values.series(result),
-        tables={"layers_table.json": layers},
+        tables={"layers_table.json": by_layer},
         description=text,
         folder=folder,
     )
@@ -111,6 +113,13 @@ def run_name(config):
     """A name of at most 22 characters, the most telling part first."""
     short = config.workload.name.removeprefix("imagenet_").removeprefix("mnist_").removeprefix("text_")
     return f"{short} b{config.batch_size} {config.precision.name}"[:22]
+
+
+def chosen(name):
+    """Whether the command line sets `name`, a setting or a group."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return any(one.lstrip("+~").partition("=")[0] == name for one in HydraConfig.get().overrides.task)
 
 
 def shell_command():

@@ -75,7 +75,9 @@ class Cell:
     verdicts: tuple[Verdict, ...]  # in the order of ClaimMap.claims
     break_even: tuple[dict[str, Answer], ...]  # of each claim: {"macs", "clock_hz", "dram_bytes_per_s", "buffer_bytes"}
     remarks: tuple[str, ...]
-    without_parity: tuple[Verdict, ...] = ()  # with the accelerator at ClaimMap.without_parity: a sensitivity, no verdict
+    without_parity: tuple[
+        Verdict, ...
+    ] = ()  # with the accelerator at ClaimMap.without_parity: a sensitivity, no verdict
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,6 +50,8 @@ KINDS = ("live", "recorded", "published", "placed")
 DEVICE_KINDS = ("gpu", "cpu", "fpga", "other")
 MODES = ("eager", "graphs", "compiled")
 SCOPES = ("step", "step_and_copy")
+LIVE_SCOPES = (*SCOPES, "step_and_loading")
+FILTERS = ("gpu", "fpga", "device", "model", "year", "kind")  # of what task=baselines lists
 AUTOCAST = (None, "bfloat16", "float16")
 
 
@@ -64,6 +66,12 @@ def between(where, value, low, high, example):
     """Raise ConfigError where the setting `where` does not lie in [low, high)."""
     if not low <= value < high:
         raise ConfigError(f"{where} is {value}: give a number from {low} to below {high}, e.g. {where}={example}")
+
+
+def some_of(where, given, words):
+    """Raise ConfigError where the list `given` of the setting `where` is empty or holds a word not among `words`."""
+    if not given or set(given) - set(words):
+        raise ConfigError(f"{where} is {list(given)}: give some of {', '.join(words)}, e.g. {where}=[{words[0]}]")
 
 
 @dataclass
@@ -137,8 +145,14 @@ class BaselineConfig:
     name: str
     device: str = "auto"  # torch device of the live measurement, or none
     kinds: list[str] = field(default_factory=lambda: list(KINDS))
+    modes: list[str] = field(default_factory=lambda: ["eager", "graphs"])  # of the live measurement
+    scopes: list[str] = field(default_factory=lambda: ["step_and_copy"])  # what it times
+    measurement_s: float = 2.0  # of samples, of each mode and scope beside the training
 
     def __post_init__(self):
+        above_zero("baseline.measurement_s", self.measurement_s, 2, whole=False)
+        some_of("baseline.modes", self.modes, MODES)
+        some_of("baseline.scopes", self.scopes, LIVE_SCOPES)
         if unknown := sorted(set(self.kinds) - set(KINDS)):
             raise ConfigError(
                 f"baseline.kinds holds {unknown[0]!r}: use {', '.join(KINDS)}, e.g. baseline.kinds=[published]"
@@ -276,12 +290,8 @@ class RecordConfig:
             raise ConfigError(
                 f"record.batches holds {wrong[0]}: give whole numbers above 0, e.g. record.batches=[1,64]"
             )
-        for name, words in (("modes", MODES), ("scopes", SCOPES)):
-            given = getattr(self, name)
-            if not given or set(given) - set(words):
-                raise ConfigError(
-                    f"record.{name} is {list(given)}: give some of {', '.join(words)}, e.g. record.{name}=[{words[0]}]"
-                )
+        some_of("record.modes", self.modes, MODES)
+        some_of("record.scopes", self.scopes, SCOPES)
 
 
 @dataclass
@@ -325,6 +335,13 @@ class RunConfig:
     compare: CompareConfig
     record: RecordConfig
     map: MapConfig
+    gpu: str | None = None  # these filter what task=baselines lists
+    fpga: str | None = None
+    device: str | None = None
+    model: str | None = None
+    year: int | None = None
+    kind: str | None = None
+    left_out: bool = False
     batch_size: int = 64
     seed: int = 0
     resume: bool = False
@@ -334,6 +351,14 @@ class RunConfig:
     def __post_init__(self):
         above_zero("batch_size", self.batch_size, 64)
         between("seed", self.seed, 0, 2**32, 0)
+        given = [name for name in FILTERS if getattr(self, name) is not None] + ["left_out"] * self.left_out
+        if given and self.task.name is not TaskName.baselines:
+            raise ConfigError(
+                f"{given[0]} is a filter of task=baselines and the task is {self.task.name.value}: "
+                "give task=baselines, or, to measure on a device, baseline.device=cuda"
+            )
+        if self.kind is not None:
+            some_of("kind", [self.kind], KINDS[1:])
 
 
 def register():
@@ -357,7 +382,7 @@ def to_config(node):
         raise ConfigError(str(error).splitlines()[0]) from None
 
 
-LEFT_OUT = ("tracking", "resume", "outputs", "record", "map")  # settings that decide no result
+LEFT_OUT = ("tracking", "resume", "outputs", "record", "map", "left_out", *FILTERS)  # settings that decide no result
 
 
 def fingerprint(config):

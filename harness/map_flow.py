@@ -30,7 +30,9 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
     settings = {name: workload(name, config) for name in names}
     own_batches = {name: one.batch_size for name, one in settings.items()}
     rows, failures = map_rows.known_rows(config, names)
-    trained, layers, layers_title = map_live.trained(config, say, on_step) if config.workload.name in names else ([], {}, ())
+    trained, layers, layers_title = (
+        map_live.trained(config, say, on_step) if config.workload.name in names else ([], {}, ())
+    )
     rows = trained + rows
     arrays = placed.arrays(config)
     wanted = batches_wanted(config, names, own_batches, rows, arrays)
@@ -44,9 +46,7 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
         groups = {}
         for key in keys:
             groups.setdefault((key[0], key[2]), []).append((key, paths[key]))
-        return replay_groups(
-            list(groups.values()), completions.designs, cache, workers, config.map.break_even, told
-        )
+        return replay_groups(list(groups.values()), completions.designs, cache, workers, config.map.break_even, told)
 
     say(f"Replaying {len(paths)} training steps on {len(completions):,} completions")
     lost = {key: found for key, found in replayed(paths, lambda d, n: on_step(d, n, float("nan"))) if _failed(found)}

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 from accel_model import Trace
-from harness import flow, result_values
+from harness import flow, layers, result_values
 from harness.errors import HalfstepError
 from harness.map_rows import Row
 from harness.record_grid import Cell
@@ -35,7 +35,7 @@ def trained(config, say, on_step):
         for one in result.comparisons
         if config.precision.name in config.map.precisions
     ]
-    return rows, result_values.layer_table(result), result_values.layer_title(result, short)
+    return rows, layers.layer_table(result), result_values.layer_title(result, short)
 
 
 def measured(config, paths, say, on_step):

@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
-from accel_model import Design, Report, Trace, replay_all
+from accel_model import Report, Trace, replay_all
 from accel_model.atomic import write_bytes
 from accel_model.errors import AccelModelError
 from accel_model.report import Bound

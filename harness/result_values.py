@@ -7,40 +7,22 @@ import platform
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 
-import numpy as np
-
 from harness.claims import OUTCOMES, speedup, verdict_text
 from harness.config import fingerprint
 from harness.flow import Result
+from harness.layers import caption
 
 PACKAGES = ("halfstep", "torch", "torchvision", "numpy", "mlflow", "hydra-core")
 SCHEMA = 1
 
 
-def layer_table(result: Result):
-    """{column: list}, one row per module in the order of its first op: MACs, bytes, simulated and measured seconds.
-
-    Modules that only make views have no op, and are listed where the measurement gives them time.
-    """
-    ops, uses, layers = result.trace.ops, result.trace.uses, result.trace.layers
-    sums = {column: np.zeros(len(layers)) for column in ("macs", "touched_bytes", "simulated_s")}
-    np.add.at(sums["macs"], ops.layer, ops.macs)
-    np.add.at(sums["touched_bytes"], ops.layer[uses.op], uses.bytes)
-    np.add.at(sums["simulated_s"], ops.layer, np.asarray(result.report.op_s)[0])
-    seen = set(ops.layer.tolist()) | {layers.index(name) for name in result.measured_layers if name in layers}
-    order = [*sorted(seen - {0}), *(seen & {0})]  # the model itself, with its loss, last
-    names = [layers[i] for i in order]
-    return (
-        {"layer": names}
-        | {column: [float(values[i]) for i in order] for column, values in sums.items()}
-        | {"measured_s": [result.measured_layers.get(name) for name in names]}
-    )
-
-
 def layer_title(result: Result, config):
-    """(title, device) of the picture of layers."""
+    """(title, name of the measured device or "", caption) of the picture of layers."""
     device = result.training.measurement.device if result.training else ""
-    return f"{config.workload.name}, batch {config.batch_size}, {config.precision.name}: time by layer", device
+    title = (
+        f"{config.workload.name}, batch {config.batch_size}, {config.precision.name}: time of a training step by layer"
+    )
+    return title, device, caption(result.layer_times)
 
 
 def speedup_rows(result: Result):
@@ -109,6 +91,10 @@ def metrics(result: Result, config):
             "context/time_reduction_vs_live_pct": 100 * (1 - simulated_s / measured.step_s),
             "context/throughput_gain_vs_live_pct": 100 * (measured.step_s / simulated_s - 1),
         }
+        found["energy/measured_per_step_j"] = measured.energy_j
+        for one in (each.baseline for each in result.comparisons):
+            if one.kind == "live" and one is not measured:
+                found[f"time/measured_{one.mode}_{one.scope}_ms"] = 1e3 * one.step_s
         if training.samples.real:
             found["train/accuracy_pct"] = 100 * training.accuracy
     for index, name in enumerate(config.claim):
@@ -141,6 +127,7 @@ def as_json(result: Result, config, command):
         "macs_by_phase": result.trace.macs_by_phase(),
         "uncounted": result.trace.uncounted,
         "live": _measurement(result.training.measurement) if result.training else None,
+        "modes_left_out": [{"mode": one.mode, "why": one.why} for one in result.modes_left_out],
         "comparisons": [
             {
                 "baseline": _measurement(one.baseline),
@@ -210,6 +197,8 @@ def _measurement(one):
         "step_s": one.step_s,
         "iqr_s": one.iqr_s,
         "samples_s": one.samples_s,
+        "energy_j": one.energy_j,
+        "energy_note": one.energy_note,
         "relative_uncertainty": one.relative_uncertainty,
         "confidence": one.confidence,
         "source": one.source,

@@ -6,6 +6,7 @@ import math
 
 from harness.claims import contradiction, overall, percent, speedup, verdict_text
 from harness.flow import Result
+from harness.layers import times_table
 from harness.listings import uncounted_line
 from harness.tables import Table, as_markdown, ms
 
@@ -85,7 +86,8 @@ def training_table(result: Result, config):
             f"{config.compare.level:.0%} interval {ms(low)} to {ms(high)}, {measured.samples_s.size} samples",
         ),
         ("stable", stability(measured)),
-        ("energy", measured.energy_note if math.isnan(measured.energy_j) else f"{measured.energy_j:.3g} J a step"),
+        *further_modes(result, config),
+        ("energy", energy(measured)),
         (
             "epoch",
             f"{training.wall_s / training.epochs:.3g} s of {training.steps_per_epoch} steps, with the loading of data",
@@ -93,6 +95,24 @@ def training_table(result: Result, config):
         ("whole training", f"{training.wall_s:.3g} s with the loading of data"),
     )
     return Table("Trained here", ("what", "value"), rows)
+
+
+def further_modes(result: Result, config):
+    """(what, value) of every live measurement beside the training, and of every mode that could not be measured."""
+    for one in (each.baseline for each in result.comparisons):
+        if one.kind == "live" and one is not result.training.measurement:
+            low, high = one.interval_s(config.compare.level)
+            times = f"{ms(one.step_s)} median, {ms(one.iqr_s)} interquartile range, interval {ms(low)} to {ms(high)}"
+            yield f"{SCOPES.get(one.scope, one.scope)}, {one.mode}", f"{times}; energy: {energy(one)}"
+    for left in result.modes_left_out:
+        yield f"step, {left.mode}", f"not measured: {left.why}"
+
+
+def energy(measured):
+    """The energy of a step of a Measurement and how it was counted, or why it is not known, as text."""
+    if math.isnan(measured.energy_j):
+        return f"not known: {measured.energy_note}"
+    return f"{measured.energy_j:.3g} J a step ({measured.energy_note})"
 
 
 def stability(measured):
@@ -211,7 +231,7 @@ def ceiling_table(result: Result, config):
 def tables(result: Result, config):
     """Every table of a run, in the order to show them."""
     found = [training_table(result, config)] if result.training else []
-    found += [time_table(result, config), comparison_table(result, config)]
+    found += [time_table(result, config), times_table(result), comparison_table(result, config)]
     return found + ([ceiling_table(result, config)] if result.ceiling and result.ceiling.published else [])
 
 

@@ -48,16 +48,17 @@ def replay(config, folder):
 
 
 def baselines(config, folder):
-    """List the recorded and published baselines of the workload."""
-    from baselines import load
-    from harness import listings
+    """List the recorded and published baselines that pass the filters, with their sources."""
+    from harness import known
+    from harness.app import chosen
     from harness.console import console, show
 
-    kinds = [kind for kind in config.baseline.kinds if kind != "live"]
-    show(
-        console(), [listings.baseline_table(config.workload.name, load(workload=config.workload.name, kinds=kinds))], []
-    )
-    return {}
+    workload, precision = (getattr(config, name).name if chosen(name) else None for name in ("workload", "precision"))
+    tables, lines, count = known.tables(config, workload, precision)
+    out = console()
+    show(out, tables, [])
+    out.print(*lines, sep="\n", markup=False, soft_wrap=True)
+    return {"rows": count}
 
 
 def validate(config, folder):

@@ -1,4 +1,4 @@
-"""Traces that are captured once: kept in a folder by what decides them, the model, its batch and the code that captures."""
+"""Traces that are captured once and kept in a folder, by the model, its batch and the code that captures."""
 
 from __future__ import annotations
 

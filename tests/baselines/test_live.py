@@ -89,6 +89,20 @@ def test_eager_measures_both_scopes_of_one_step(batch):
     assert 2 < step.copies < step.computes
 
 
+def test_loading_is_timed_where_batches_are_given(batch):
+    def slow_batches():
+        while True:
+            time.sleep(0.02)
+            yield batch
+
+    step = Step()
+    found, refused = measure_all(
+        step, "cpu", ("eager",), ("step", "step_and_loading"), batch=batch, batches=slow_batches(), plan=SHORT, **NAMED
+    )
+    assert not refused and [one.scope for one in found] == ["step", "step_and_loading"]
+    assert found[1].samples_s.min() >= 0.02 > found[0].step_s
+
+
 def test_a_bare_callable_is_timed_as_it_is():
     calls = []
     one = measure(lambda: calls.append(time.sleep(0.01)), "cpu", scope="step_and_loading", plan=SHORT, **NAMED)
