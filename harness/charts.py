@@ -1,21 +1,24 @@
-"""Pictures: the one file that imports matplotlib."""
+"""The pictures of one run: time by layer, and speed-ups over published devices."""
 
-import io
+from harness.pictures.canvas import LIGHT, figure, finish, png
 
-BLUE, ORANGE, GREY = "#0072b2", "#e69f00", "#999999"  # Okabe and Ito's palette, told apart by colour-blind readers
+BLUE, ORANGE, GREY = LIGHT.blue, LIGHT.orange, LIGHT.grey
 SHOWN = 24  # layers in a picture; the rest are added up in one bar
 
 
 def layers(table, title, device):
-    """PNG bytes of measured and simulated time per layer.
+    """PNG bytes of layers_figure."""
+    return png(layers_figure(table, title, device))
+
+
+def layers_figure(table, title, device):
+    """A Figure of measured and simulated time per layer.
 
     table: {"layer": texts, "measured_s": floats or None, "simulated_s": floats}, in the model's order.
     """
-    from matplotlib.figure import Figure
-
     names, measured, simulated = _folded(table)
-    figure = Figure(figsize=(9, 1.8 + 0.26 * len(names)), layout="constrained")
-    axes = figure.subplots()
+    canvas = figure(9, 1.8 + 0.26 * len(names))
+    axes = canvas.subplots()
     for row, pair in enumerate(zip(measured, simulated, strict=True)):
         if min(pair) > 0:
             axes.plot([1e3 * pair[0], 1e3 * pair[1]], [row, row], color=GREY, linewidth=1)
@@ -29,8 +32,8 @@ def layers(table, title, device):
     axes.set_yticks(range(len(names)), names, fontsize=9)
     axes.set_ylim(len(names) - 0.3, -0.7)
     axes.set_xlabel("time per training step, forward, backward and update (ms)")
-    _finish(figure, axes, title)
-    return _png(figure)
+    finish(canvas, axes, title)
+    return canvas
 
 
 def speedups(rows, title, thresholds):
@@ -39,10 +42,8 @@ def speedups(rows, title, thresholds):
     rows: list of (label, low, middle, high, ceiling), measured over simulated time; low may be 0.
     thresholds: {label: speed-up}.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 1.9 + 0.22 * len(rows)), layout="constrained")
-    axes = figure.subplots()
+    canvas = figure(9, 1.9 + 0.22 * len(rows))
+    axes = canvas.subplots()
     least = min(0.5, *(0.7 * middle for _, _, middle, _, _ in rows))
     for row, (_, low, middle, high, ceiling) in enumerate(rows):
         axes.plot([max(low, least), high], [row, row], color=BLUE, linewidth=2.5, solid_capstyle="butt")
@@ -58,16 +59,8 @@ def speedups(rows, title, thresholds):
     axes.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=8)
     axes.set_ylim(len(rows) - 0.3, -0.7)
     axes.set_xlabel("speed-up of the accelerator over the baseline; left of 1x it is slower")
-    _finish(figure, axes, title)
-    return _png(figure)
-
-
-def _finish(figure, axes, title):
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-    figure.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=9)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    finish(canvas, axes, title)
+    return png(canvas)
 
 
 def _folded(table):
@@ -84,9 +77,3 @@ def _folded(table):
         for part, values in zip(parts, (measured, simulated), strict=True):
             part.append(sum(values[i] for i in rest))
     return names, *parts
-
-
-def _png(figure):
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=120)
-    return buffer.getvalue()
