@@ -94,8 +94,8 @@ def ceiling(claim_map):
     nominal, best = step.samples_per_s, step.batch_size / step.best_s
     return [
         f"Ceiling: with every MAC unit busy in every cycle, {step.workload} ({step.precision}, batch "
-        f"{step.batch_size:,}) cannot exceed {step.batch_size / step.floor_s:,.4g} samples/s; the best completion reaches {best:,.4g}, the "
-        f"nominal one {nominal:,.4g}."
+        f"{step.batch_size:,}) cannot exceed {step.batch_size / step.floor_s:,.4g} samples/s; the best "
+        f"completion reaches {best:,.4g}, the nominal one {nominal:,.4g}."
     ]
 
 

@@ -51,8 +51,8 @@ def counts_table(claim_map):
     columns = ("claim", "device", "data set", "comparisons", *WORDS.values())
     note = (
         f"Comparisons that decide, each over {claim_map.completions:,} completions. Refuted by all counts those that "
-        f"some other design of these MAC units, clock and bandwidth could still meet; refuted at any utilisation, those "
-        f"that none can."
+        f"some other design of these MAC units, clock and bandwidth could still meet; refuted at any utilisation, "
+        f"those that none can."
     )
     return Table("Verdicts by claim, device and data set", columns, tuple(rows), note)
 
@@ -83,8 +83,8 @@ def cells_table(claim_map, workload):
             )
         rows.append((*row, "; ".join(cell.remarks)))
     note = (
-        "Times are of the step within what the baseline's own time covers. Nominal: the nominal completion; the verdict "
-        "is over all of them. Ceiling: every MAC unit busy, or every unavoidable byte at full bandwidth."
+        "Times are of the step within what the baseline's own time covers. Nominal: the nominal completion; the "
+        "verdict is over all of them. Ceiling: every MAC unit busy, or every unavoidable byte at full bandwidth."
     )
     return Table(f"{workload}: every baseline", (*columns, "remarks"), tuple(rows), note)
 
