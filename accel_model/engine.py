@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from accel_model.arrays import device, namespace, to_numpy
+from accel_model.arrays import choose, device, namespace, to_numpy
 from accel_model.cost import Gemms, gemm_costs, make_plans, unit_costs
 from accel_model.dataflow import Convention, Dataflow, Overlap
 from accel_model.errors import DesignError, TraceError
@@ -22,13 +22,13 @@ PER_OP = [f.name for f in fields(Report) if f.default is None]
 WHOLE_NUMBERS = ("compute_cycles", "tiled_cycles", "bound")
 
 
-def replay(trace, design, per_op=True, workers=None):
+def replay(trace, design, per_op=True, workers=None, must_run=True):
     """Time, traffic and energy of one training step of `trace` on each row of `design`.
 
     trace: Trace with at least one op. design: Design; the computation runs on its kind of arrays (Design.to). per_op:
-    false keeps sums only, in memory that does not grow with ops. workers: threads, by default one per CPU.
-    Returns a Report. Raises TraceError for an empty trace, and DesignError where a design cannot run an op: no tile
-    fits the buffer, or more than 2^53 cycles.
+    false keeps sums only, in memory that does not grow with ops. workers: threads, by default one per CPU. must_run:
+    false keeps designs that cannot run an op (no tile fits the buffer, or more than 2^53 cycles), with infinite step_s
+    and energy_j, where true raises DesignError. Returns a Report. Raises TraceError for an empty trace.
     """
     if not len(trace):
         raise TraceError("the trace has no ops: capture a step, or make a trace with Trace.from_gemms")
@@ -45,7 +45,7 @@ def replay(trace, design, per_op=True, workers=None):
     jobs = [(work_at(bool(group.fusion), group.rank), group) for group in alike(columns, ranks, work_at)]
 
     def run(job):
-        for rows, sums in _run(*job, columns, design.name, per_op):
+        for rows, sums in _run(*job, columns, design.name, per_op, must_run):
             for name, values in sums.items():
                 # a group's values stand at its first op, zeros at the ops that joined it
                 place = np.ix_(rows, job[0].head) if name in PER_OP else rows
@@ -73,7 +73,7 @@ def _ranks(trace, columns):
 
 def _empty(count, ops):
     out = {"phase_s": np.empty((count, len(Phase))), "bound_s": np.empty((count, len(Bound)))}
-    out |= {"energy_j": np.empty(count), "dram_total_bytes": np.empty(count)}
+    out |= {"energy_j": np.empty(count), "dram_total_bytes": np.empty(count), "runs": np.ones(count, dtype=bool)}
     if ops:
         types = {name: np.int64 if name in WHOLE_NUMBERS else np.float64 for name in PER_OP}
         out |= {name: np.zeros((count, ops), dtype=dtype) for name, dtype in types.items()}
@@ -102,7 +102,7 @@ class _Prepared:
         return self.xp.asarray(values.astype(np.float64), device=self.device)
 
 
-def _run(work, group, columns, names, per_op):
+def _run(work, group, columns, names, per_op, must_run):
     """Yield (rows of the design table, {name: numpy array}) for each chunk of designs of `group`, all of one class."""
     xp = work.xp
     rows = group.array_rows
@@ -121,18 +121,22 @@ def _run(work, group, columns, names, per_op):
         }
         design = {name: values[:, None] for name, values in design.items()} | mac
         design["vector_j"] = work.array(columns["mac_j"][chunk.rows, :1]) / 2.0  # the mean of an fp32 add and multiply
-        gemms = _gemms(work, plans, chunk, columns, names)
+        gemms, runs = _gemms(work, plans, chunk, columns, names, must_run)
         costs = unit_costs(work.units, design, gemms)
         shape = (len(chunk.rows), len(work.units))
-        yield chunk.rows, _sums(work, {n: xp.broadcast_to(v, shape) for n, v in costs.items()}, per_op)
+        sums = _sums(work, {n: xp.broadcast_to(v, shape) for n, v in costs.items()}, per_op)
+        yield chunk.rows, sums | {"runs": runs}
 
 
-def _gemms(work, plans, chunk, columns, names):
-    """Gemms of all units of `work` on the designs of `chunk`: (designs, units), zeros for units without MACs."""
+def _gemms(work, plans, chunk, columns, names, must_run):
+    """Gemms of all units of `work` on the designs of `chunk`: (designs, units), zeros for units without MACs.
+
+    Also bool (designs,), those that run every unit; the others have zeros where they cannot.
+    """
     xp, distinct = work.xp, chunk.distinct
     zeros = xp.zeros((len(chunk.rows), work.without), dtype=xp.float64, device=work.device)
     if not plans:
-        return Gemms(*[zeros] * len(fields(Gemms)))
+        return Gemms(*[zeros] * len(fields(Gemms))), np.ones(len(chunk.rows), dtype=bool)
     design = {n: work.array(columns[n][distinct])[:, None] for n in ("clock_hz", "buffer_bytes", "dram_write_cost")}
     rate = xp.take(work.array(columns["mac_rate"][distinct]), _whole(xp, work.gemms.precision), axis=1)
     buffer_bytes_per_s = columns["buffer_bytes_per_s"][distinct]
@@ -146,32 +150,38 @@ def _gemms(work, plans, chunk, columns, names):
         write_cost=design["dram_write_cost"],
     )
     costs = gemm_costs(work.gemms, plans, xp.asarray(chunk.array_of, device=work.device), speeds)
-    _check(work, costs, distinct, columns, names)
+    can = _can_run(costs)
+    if not can.all():
+        if must_run:
+            _refuse(work, costs, can, distinct, columns, names)
+        can_run = xp.asarray(can, device=work.device)
+        costs = Gemms(*(choose(can_run, getattr(costs, f.name), 0.0) for f in fields(Gemms)))
     of_design, of_unit = xp.asarray(chunk.distinct_of, device=work.device), work.shape_of
     wide = (xp.take(xp.take(getattr(costs, f.name), of_design, axis=0), of_unit, axis=1) for f in fields(Gemms))
-    return Gemms(*(xp.concat([zeros, values], axis=1) for values in wide))
+    return Gemms(*(xp.concat([zeros, values], axis=1) for values in wide)), can.all(axis=1)[chunk.distinct_of]
 
 
-def _check(work, costs, rows, columns, names):
-    """Raise DesignError where a GEMM takes more than 2^53 cycles, or has no tile that fits the buffer."""
-    cycles, time_s = to_numpy(costs.compute_cycles), to_numpy(costs.time_s)
-    tiled = to_numpy(costs.tiled_cycles)
-    for bad in (~(np.maximum(cycles, tiled) <= LARGEST_CYCLES), ~np.isfinite(time_s)):
-        if not bad.any():
-            continue
-        design, unit = np.argwhere(bad)[0]
-        row = rows[design]
-        m, n, k = (int(to_numpy(getattr(work.gemms, name))[unit]) for name in ("m", "n", "k"))
-        size = f"{columns['rows'][row]} x {columns['cols'][row]} array"
-        if np.isfinite(time_s[design, unit]):
-            raise DesignError(
-                f"design {str(names[row])!r}: a GEMM with M={m}, N={n}, K={k} takes over 2^53 cycles on its {size}: "
-                "give a larger array, or split the op"
-            )
+def _can_run(costs):
+    """bool (designs, gemms), where a GEMM takes at most 2^53 cycles and has a tile that fits the buffer."""
+    cycles = np.maximum(to_numpy(costs.compute_cycles), to_numpy(costs.tiled_cycles))
+    return (cycles <= LARGEST_CYCLES) & np.isfinite(to_numpy(costs.time_s))
+
+
+def _refuse(work, costs, can, rows, columns, names):
+    """Raise DesignError for the first design and GEMM for which `can` is false."""
+    design, unit = np.argwhere(~can)[0]
+    row = rows[design]
+    m, n, k = (int(to_numpy(getattr(work.gemms, name))[unit]) for name in ("m", "n", "k"))
+    size = f"{columns['rows'][row]} x {columns['cols'][row]} array"
+    if np.isfinite(to_numpy(costs.time_s)[design, unit]):
         raise DesignError(
-            f"design {str(names[row])!r}: buffer_bytes {columns['buffer_bytes'][row]} is less than one tile of a GEMM "
-            f"with M={m}, N={n}, K={k} on its {size}: give a larger buffer, or an array with shorter sides"
+            f"design {str(names[row])!r}: a GEMM with M={m}, N={n}, K={k} takes over 2^53 cycles on its {size}: "
+            "give a larger array, or split the op"
         )
+    raise DesignError(
+        f"design {str(names[row])!r}: buffer_bytes {columns['buffer_bytes'][row]} is less than one tile of a GEMM "
+        f"with M={m}, N={n}, K={k} on its {size}: give a larger buffer, or an array with shorter sides"
+    )
 
 
 def _whole(xp, values):
@@ -201,9 +211,11 @@ def _finish(trace, columns, out):
     read, written = unavoidable_bytes(trace)
     from_dram = np.maximum(read - columns["buffer_bytes"], 0) + written
     host_s = host_bytes(trace) / columns["host_bytes_per_s"]
+    runs = out["runs"]
+    out["phase_s"][~runs] = np.inf
     step_s = out["phase_s"].sum(axis=1) + host_s
-    energy_j = out.pop("energy_j") + host_s * columns["static_w"]
-    watts = np.divide(energy_j, step_s, out=np.zeros_like(energy_j), where=step_s > 0)
+    energy_j = np.where(runs, out.pop("energy_j") + host_s * columns["static_w"], np.inf)
+    watts = np.divide(energy_j, step_s, out=np.zeros_like(energy_j), where=runs & (step_s > 0))
     return Report(
         step_s=step_s,
         host_s=host_s,

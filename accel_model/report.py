@@ -23,7 +23,8 @@ class Report:
     """Time, traffic and energy of one training step; numpy arrays whatever the design's arrays are.
 
     Per op, (designs, ops), None where replay kept sums only; the ops of a fused group stand at its first op, zeros at
-    the others. Per design, (designs,). step_s is the sum of op_s and host_s.
+    the others. Per design, (designs,). step_s is the sum of op_s and host_s. Where `runs` is false, times and energy of
+    the step are infinite, and what is kept per op means nothing.
     """
 
     step_s: np.ndarray
@@ -37,6 +38,7 @@ class Report:
     over_watts_limit: np.ndarray  # bool
     phase_s: np.ndarray  # (designs, phases) in the order of Phase, without host_s
     bound_s: np.ndarray  # (designs, bounds) time of the ops that each Bound won, without host_s
+    runs: np.ndarray  # bool, every op has a tile that fits the buffer
     compute_cycles: np.ndarray | None = None  # int64, the untiled closed form
     tiled_cycles: np.ndarray | None = None  # int64, with the chosen tiles
     dram_bytes: np.ndarray | None = None

@@ -17,7 +17,7 @@ FORBIDDEN = {
 HOMES = {  # the only files that may import a package, at any depth
     "mlflow": {"harness/tracking.py"},
     "rich": {"harness/console.py"},
-    "matplotlib": {f"harness/pictures/{name}.py" for name in ("canvas", "heatmap", "roofline", "time", "breakeven")},
+    "matplotlib": {"harness/pictures/"},  # one picture a file
     "pyarrow": {"accel_model/trace_file.py"},
     "yaml": {"accel_model/design_file.py"},
     "cupy": {"accel_model/arrays.py"},
@@ -57,7 +57,8 @@ def test_a_file_imports_only_what_its_place_allows(path):
     names = imported(path)
     assert not names & FORBIDDEN[package]
     for name in names & set(HOMES):
-        assert place in HOMES[name], f"{place} imports {name}, whose home is {HOMES[name]}"
+        at_home = place in HOMES[name] or f"{place.rpartition('/')[0]}/" in HOMES[name]
+        assert at_home, f"{place} imports {name}, whose home is {HOMES[name]}"
     if "torch" in names and package == "baselines":
         assert place in TORCH_OF_BASELINES
     if "torch" in names and package == "harness" and not place.startswith("harness/capture/"):

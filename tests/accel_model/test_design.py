@@ -154,3 +154,15 @@ def test_every_completion_of_the_seed_runs_layers_of_every_shape():
     for trace in (convolutions, Trace.from_gemms(*sizes, dtype="fp32")):
         report = replay(trace, SEED, per_op=False)
         assert (report.step_s >= report.floor_s).all() and np.isfinite(report.step_s).all()
+
+
+def test_designs_that_cannot_run_are_kept_with_infinite_times_where_asked_and_change_no_other():
+    gemm = Trace.from_gemms([4096, 64], [4096, 32], [4096, 8])
+    table = Design.grid(buffer_bytes=[100, 2**22], rows=[8, 32])
+    report = replay(gemm, table, per_op=False, must_run=False)
+    assert report.runs.tolist() == [False, False, True, True]
+    assert np.isinf(report.step_s[:2]).all() and np.isinf(report.energy_j[:2]).all() and (report.watts[:2] == 0).all()
+    alone = replay(gemm, table[2:], per_op=False)
+    assert alone.runs.all()
+    for name in ("step_s", "energy_j", "watts", "phase_s", "bound_s", "dram_total_bytes"):
+        np.testing.assert_allclose(getattr(report, name)[2:], getattr(alone, name), rtol=1e-12)
