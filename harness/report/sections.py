@@ -28,7 +28,7 @@ from harness.tables import Table
 
 @dataclass(frozen=True)
 class Block:
-    """One piece of a section: a paragraph, a heading, a list, a table or a picture; the page shows its panel instead."""
+    """One piece of a section: a paragraph, a heading, a list, a table or a picture; the page shows a panel instead."""
 
     text: str = ""
     heading: str = ""
