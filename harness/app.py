@@ -1,5 +1,6 @@
 """One job of the command line: read the settings, do the task, write the results, show them."""
 
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ def job(node):
     from hydra.core.hydra_config import HydraConfig
 
     from harness import tasks
+    from harness.claims_task import run_claims
     from harness.record import record
 
     config = to_config(node)
@@ -26,30 +28,48 @@ def job(node):
         TaskName.baselines: tasks.baselines,
         TaskName.validate: tasks.validate,
         TaskName.record: record,
+        TaskName.claims: run_claims,
     }
     return others.get(config.task.name, run_task)(config, folder)
 
 
 def run_task(config, folder):
     """Train, capture, replay, compare, judge, log."""
-    from hydra.core.hydra_config import HydraConfig
-
-    from harness import flow, results, tracking
-    from harness.callbacks import read_parent
-    from harness.console import console, progress, show
-    from harness.failures import explained, forget
+    from harness import flow, results
+    from harness.console import console, show
 
     flow.nominal_design(config)  # refused before anything slow
-    hydra = HydraConfig.get()
     out = console()
     if config.resume and (earlier := results.finished(config)):
         out.print(f"Done already with the same settings: {earlier} (resume=false runs it again)")
         found = results.read_json(earlier / results.RESULT)
         results.write_json(folder / results.RESULT, found | {"resumed_from": str(earlier)})
         return {"folder": str(earlier)}
+    with tracked(config, run_name(config), out) as (place, run_id, told):
+        result = flow.run(config, *told)
+        shown = deliver(result, config, folder, place, run_id)
+        results.mark_finished(config, folder)
+    show(out, *shown)
+    return {"folder": str(folder)}
+
+
+@contextlib.contextmanager
+def tracked(config, name, out, parent=False):
+    """An MLflow run around what is done, under progress: yields (place, run id, (say, on_step)).
+
+    The run is FINISHED at the end, and KILLED or FAILED, with the reason, where an error leaves.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    from harness import tracking
+    from harness.callbacks import read_parent
+    from harness.console import progress
+    from harness.failures import explained, forget
+
+    hydra = HydraConfig.get()
     place = read_parent(hydra.sweep.dir) if hydra.mode.name == "MULTIRUN" else None
     place = place or tracking.prepare(config.tracking)
-    run_id = tracking.start(place, run_name(config))
+    run_id = tracking.start(place, name, parent=parent)
     try:
         with progress(out) as (say, on_step):
 
@@ -57,17 +77,13 @@ def run_task(config, folder):
                 LOG.info(text)
                 say(text)
 
-            result = flow.run(config, told, on_step)
-        shown = deliver(result, config, folder, place, run_id)
-        results.mark_finished(config, folder)
+            yield place, run_id, (told, on_step)
     except BaseException as error:
         killed = isinstance(error, KeyboardInterrupt)
         tracking.abandon(place, run_id, "KILLED" if killed else "FAILED", explained(error) or repr(error))
         forget(error)
         raise
     tracking.finish(place, run_id, "FINISHED")
-    show(out, *shown)
-    return {"folder": str(folder)}
 
 
 def deliver(result, config, folder, place, run_id):
@@ -111,8 +127,9 @@ def deliver(result, config, folder, place, run_id):
 
 def run_name(config):
     """A name of at most 22 characters, the most telling part first."""
-    short = config.workload.name.removeprefix("imagenet_").removeprefix("mnist_").removeprefix("text_")
-    return f"{short} b{config.batch_size} {config.precision.name}"[:22]
+    from harness.workloads import short_name
+
+    return f"{short_name(config.workload.name)} b{config.batch_size} {config.precision.name}"[:22]
 
 
 def chosen(name):
