@@ -103,6 +103,10 @@ class ClaimMap:
     cells: tuple[Cell, ...]
     profiles: dict[str, Profile]  # by workload, at its own batch and the first precision asked for
     layers: dict = field(default_factory=dict)  # measured beside simulated, as result_values.layer_table gives them
-    layers_title: tuple[str, ...] = ()  # (title, device, caption), as result_values.layer_title gives them
+    layers_title: tuple[str, str, str] = (
+        "",
+        "",
+        "",
+    )  # (title, device, caption), as result_values.layer_title gives them
     failures: tuple[tuple[str, str], ...] = ()  # (what, why) of what could not be done
     without_parity: str = ""  # precision of the accelerator in Cell.without_parity, whatever the baseline's

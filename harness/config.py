@@ -192,8 +192,9 @@ class ClaimConfig:
         if not math.isfinite(self.threshold):
             raise ConfigError(f"a claim's threshold is {self.threshold}: give a fraction, e.g. 0.5 for 50 %")
         if self.metric in (Metric.time_reduction, Metric.energy_reduction) and self.threshold >= 1:
+            what = self.metric.value.removesuffix("_reduction")
             raise ConfigError(
-                f"a claim's {self.metric.value} is {self.threshold}: nothing falls by 100 % or more; "
+                f"a claim's {self.metric.value} is {self.threshold}: no {what} falls by 100 % or more; "
                 f"give a fraction below 1, e.g. 0.5 for 50 %"
             )
         if self.metric is Metric.throughput_gain and self.threshold <= -1:

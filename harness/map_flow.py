@@ -31,7 +31,7 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
     own_batches = {name: one.batch_size for name, one in settings.items()}
     rows, failures = map_rows.known_rows(config, names)
     trained, layers, layers_title = (
-        map_live.trained(config, say, on_step) if config.workload.name in names else ([], {}, ())
+        map_live.trained(config, say, on_step) if config.workload.name in names else ([], {}, ("", "", ""))
     )
     rows = trained + rows
     arrays = placed.arrays(config)

@@ -22,7 +22,7 @@ ENERGY_WINDOW_S = 0.3
 def trained(config, say, on_step):
     """(rows, layer table, layer title) of a short training of the run's own workload; empty where none is asked for."""
     if not config.map.train_steps or not flow.live_device(config):
-        return [], {}, ()
+        return [], {}, ("", "", "")
     short = replace(
         config,
         baseline=replace(config.baseline, kinds=["live"]),
