@@ -21,8 +21,8 @@ def layer_times(config, device, step_s, samples):
     """The LayerTimes of one training step on `device`, which add up to `step_s`.
 
     samples: the Samples that were trained on. Every op runs under a label of its own in torch's profiler, which slows
-    the step: only the shares are kept, as medians over up to STEPS steps. The optimiser, which updates all parameters in a
-    few ops, is spread over the layers by their number of parameters.
+    the step: only the shares are kept, as medians over up to STEPS steps. The optimiser, which updates all parameters
+    in a few ops, is spread over the layers by their number of parameters.
     """
     steps = int(np.clip(PASS_S / step_s, 1, STEPS))
     loader = data.batches(samples.train, config.batch_size, config.data, config.seed, True, device)
