@@ -34,8 +34,10 @@ def best_device(wanted="auto"):
     Raises DeviceError, which says why a device that was asked for cannot be used.
     """
     if wanted == "auto":
-        if torch.cuda.is_available() and not _cuda_fault(0):
-            return "cuda"
+        if torch.cuda.is_available():
+            if not (fault := _cuda_fault(0)):
+                return "cuda"
+            _log.warning("going on without the GPU: %s", fault)
         return "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(wanted)
@@ -70,6 +72,13 @@ def _cuda_fault(index):
         return (
             f"{torch.cuda.get_device_name(index)} has compute capability {major}.{minor} and this torch "
             f"({torch.__version__}) needs {min(built) / 10:.1f} or newer: install an older torch built for it"
+        )
+    try:
+        torch.zeros(1, device=f"cuda:{index}").cpu()
+    except RuntimeError as error:
+        return (
+            f"{torch.cuda.get_device_name(index)} refuses its first use ({_first_line(error)}): look in nvidia-smi for "
+            f"a process that holds it alone or fills its memory"
         )
     return ""
 
@@ -132,11 +141,11 @@ def measure(
     device,
     mode="eager",
     *,
-    workload,
-    model,
-    batch_size,
-    precision,
-    scope="step_and_copy",
+    workload="",
+    model=None,
+    batch_size=None,
+    precision="fp32",
+    scope=None,
     batch=(),
     batches=None,
     variant="",
@@ -147,16 +156,21 @@ def measure(
 ):
     """The live Measurement of a training step in one mode and scope; `measure_all` tells what the arguments mean.
 
-    Raises BaselineError where that mode cannot be measured.
+    Where they are not given, the model's name and the batch size are read off `step` and `batch`, and the scope is
+    "step" for a step that could copy a batch in and was given none. Raises BaselineError where that cannot be told, and
+    where the mode cannot be measured.
     """
+    if scope is None:
+        copies_nothing = hasattr(step, "compute") and not (hasattr(step, "copy_in") and len(batch))
+        scope = "step" if copies_nothing else "step_and_copy"
     found, refused = measure_all(
         step,
         device,
         (mode,),
         (scope,),
         workload=workload,
-        model=model,
-        batch_size=batch_size,
+        model=model or _name(step),
+        batch_size=_batch_size(step, batch) if batch_size is None else batch_size,
         precision=precision,
         batch=batch,
         batches=batches,
@@ -277,6 +291,20 @@ class _Run:
     context: dict
 
 
+def _name(step):
+    """What to call the model of a step: its class, or the function's name."""
+    model = getattr(step, "model", None)
+    return type(model).__name__ if model is not None else getattr(step, "__name__", type(step).__name__)
+
+
+def _batch_size(step, batch):
+    """The samples of a step, as its first tensor tells; raises MeasurementError where there is none."""
+    first = next(iter(batch), getattr(step, "inputs", None))
+    if not isinstance(first, torch.Tensor) or not first.dim():
+        raise MeasurementError("how many samples the step trains on cannot be told from it: give batch_size=...")
+    return len(first)
+
+
 def _scopes(step, batches):
     """What of a step can be timed; a bare callable is timed as it is, and may cover anything."""
     if not hasattr(step, "compute"):
@@ -291,7 +319,7 @@ def _start(step, device, batch, batches, batch_size, precision, plan):
     with _explained(device, batch_size):
         batch = tuple(_pinned(one, device) for one in batch)
         for _ in range(2):
-            _before(step, batch, None, "step_and_copy")()
+            _before(step, batch, None, "step_and_copy" if batch else "step")()
             loss = _compute(step)()
         _loss_value(loss)
         return _Job(step, device, batch, batches, batch_size, precision, plan, _State(step))

@@ -13,26 +13,27 @@ from harness.layers import PHASES, LayerTimes
 from harness.step import build_step
 from harness.train import matrix_precision, seeded
 
-STEPS = 5  # profiled
-WARMUP = 2
+STEPS = 5  # profiled, fewer where they would take longer than PASS_S
+PASS_S = 10.0
 
 
 def layer_times(config, device, step_s, samples):
     """The LayerTimes of one training step on `device`, which add up to `step_s`.
 
     samples: the Samples that were trained on. Every op runs under a label of its own in torch's profiler, which slows
-    the step: only the shares are kept, as medians over STEPS steps. The optimiser, which updates all parameters in a
-    few ops, is spread over the layers by their number of parameters.
+    the step: only the shares are kept, as medians over up to STEPS steps. The optimiser, which updates all parameters
+    in a few ops, is spread over the layers by their number of parameters.
     """
+    steps = int(np.clip(PASS_S / step_s, 1, STEPS))
     loader = data.batches(samples.train, config.batch_size, config.data, config.seed, True, device)
     with seeded(config.seed), matrix_precision(config.precision):
         step = build_step(config.workload, config.precision, config.batch_size, device)
         step.copy_in(*next(iter(loader)))
-        for _ in range(WARMUP):
+        for _ in range(2 if steps > 1 else 1):  # warms up, creating the optimiser's state
             float(step.compute())  # a loss that is read has waited for the device
         places = []
         with profiled(device) as events:
-            for number in range(STEPS):
+            for number in range(steps):
                 _labelled(step, number, places)
     found, spare_s = labelled_seconds(events, step.device.type == "cpu")
     return scaled(found, spare_s, places, _parameters(step.model), step_s)
@@ -44,7 +45,8 @@ def scaled(found, spare_s, places, parameters, step_s):
     found: {label: seconds}. spare_s: seconds of work without a label. places: (step, module path, phase) of each label,
     the path None for the optimiser's. parameters: {module path: trained parameters of its own}.
     """
-    sums = defaultdict(lambda: np.zeros(STEPS))
+    steps = 1 + max((step for step, _, _ in places), default=0)
+    sums = defaultdict(lambda: np.zeros(steps))
     for number, seconds in found.items():
         step, path, phase = places[number]
         sums[path, phase][step] += seconds
@@ -56,14 +58,14 @@ def scaled(found, spare_s, places, parameters, step_s):
     labelled_s = sum(found.values())
     if not labelled_s:
         reason = "the profiler saw no work of the device" if not spare_s else "the profiler links no kernel to its op"
-        return LayerTimes((), np.zeros((0, len(PHASES))), step_s, spare_s / STEPS, reason)
+        return LayerTimes((), np.zeros((0, len(PHASES))), step_s, spare_s / steps, reason)
     unattributed = spare_s / (labelled_s + spare_s)
     table = np.array(list(seconds.values()))
     return LayerTimes(
         layers=tuple(seconds),
         seconds=table * (1 - unattributed) * step_s / table.sum(),
         unattributed_s=unattributed * step_s,
-        profiled_s=(labelled_s + spare_s) / STEPS,
+        profiled_s=(labelled_s + spare_s) / steps,
     )
 
 
