@@ -139,6 +139,12 @@ def _breakeven(claim_map):
         if (picture := breakeven_picture(claim_map, workload))
     )
     tables = (of.breakeven_table(claim_map, workload) for workload in of.workloads(claim_map))
+    if pictures:
+        text = (
+            "Each picture takes the baseline of its workload that comes nearest to what a claim asks for, and shows what "
+            "share of its time every design of these MAC units and this bandwidth would save."
+        )
+        pictures = (Block(text=text), *pictures)
     return (*pictures, *(block for table in tables for block in _table(table)))
 
 
