@@ -102,10 +102,10 @@ def steps_table(claim_map):
     """Every simulated step: nominal, best, median and worst completion, floor and rate."""
     rows = tuple(
         (
-            *(step.workload, f"{step.batch_size:,}", step.precision, f"{step.macs / 1e9:.4g}"),
+            *(step.workload, f"{step.batch_size:,}", step.precision, words.number(step.macs / 1e9)),
             *(words.milliseconds(s) for s in (step.nominal_s, step.best_s, step.median_s, step.worst_s, step.floor_s)),
-            *(f"{step.samples_per_s:,.4g}", f"{step.floor_s / step.nominal_s:.1%}" if step.nominal_s > 0 else ""),
-            f"{1e3 * step.energy_j / step.batch_size:.4g}" if math.isfinite(step.energy_j) else "not known",
+            *(words.number(step.samples_per_s), f"{step.floor_s / step.nominal_s:.1%}" if step.nominal_s > 0 else ""),
+            words.number(1e3 * step.energy_j / step.batch_size) if math.isfinite(step.energy_j) else "not known",
         )
         for step in claim_map.steps.values()
     )
@@ -201,7 +201,7 @@ def plain(value, factor):
         return "not measured"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value) or "(the model itself)"
-    return f"{factor * value:,.4g}"
+    return words.number(factor * value)
 
 
 def open_table(claim_map):

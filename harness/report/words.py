@@ -68,7 +68,12 @@ def scope(baseline):
 
 def milliseconds(seconds):
     """Seconds in milliseconds without their unit."""
-    return f"{1e3 * seconds:.4g}"
+    return number(1e3 * seconds)
+
+
+def number(value):
+    """A value with four digits, and without an exponent where it is large."""
+    return f"{value:,.0f}" if 1e4 <= abs(value) < math.inf else f"{value:.4g}"
 
 
 def interval(metric, values):
