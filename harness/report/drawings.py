@@ -6,7 +6,7 @@ import math
 from functools import partial
 
 from harness import charts
-from harness.claims import speedup
+from harness.claims import share_text, speedup
 from harness.config import Metric
 from harness.pictures.breakeven import breakeven_figure
 from harness.pictures.canvas import Picture
@@ -17,6 +17,7 @@ from harness.pictures.roofline import left_out, roofline
 from harness.pictures.sensitivity import sensitivity
 from harness.pictures.time import time_absolute, time_shares
 from harness.report import words
+from harness.report.answers import plural
 from harness.report.energies import measured_energies
 
 
@@ -81,11 +82,12 @@ def roofline_picture(profile, design):
     alt = f"Attained rate of each op of {step.workload} over its operations per byte of DRAM traffic, with the roofs."
     count, share = left_out(profile)
     note = (
-        f"{count} ops of {step.workload} only move data, so they have no rate: {share:.1%} of the time."
-        if count
-        else ""
+        f"Not in the picture, since they only move data: {count} {plural('op', count)} of {step.workload}, "
+        f"{share_text(share)} of the simulated time."
     )
-    return Picture(f"roofline_{step.workload}", title, alt, partial(roofline, profile, design, title)), note
+    return Picture(
+        f"roofline_{step.workload}", title, alt, partial(roofline, profile, design, title)
+    ), note if count else ""
 
 
 def time_pictures(steps):
