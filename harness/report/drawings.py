@@ -85,9 +85,8 @@ def roofline_picture(profile, design):
         f"Not in the picture, since they only move data: {count} {plural('op', count)} of {step.workload}, "
         f"{share_text(share)} of the simulated time."
     )
-    return Picture(
-        f"roofline_{step.workload}", title, alt, partial(roofline, profile, design, title)
-    ), note if count else ""
+    draw = partial(roofline, profile, design, title)
+    return Picture(f"roofline_{step.workload}", title, alt, draw), note if count else ""
 
 
 def time_pictures(steps):
