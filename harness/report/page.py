@@ -15,7 +15,7 @@ from harness.report.sections import LEGEND, sections
 from harness.tables import as_markdown
 
 PICTURES = "pictures"  # the folder beside the report
-WIDE = 9  # columns from which a table is printed on a page across
+WIDE = 13  # columns from which a table is printed on a page across
 NUMBER = re.compile(r"[-+−<]?[\d.,]+([eE][-+]?\d+)?( ?(%|x|ms|s))?$")
 
 
