@@ -45,7 +45,7 @@ def _grid(axes, panel, index, theme):
         background, ink = theme.verdicts[marks[index].key]
         axes.add_patch(Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, facecolor=background, linewidth=0))
         text = f"{MARKS[marks[index].key]} {marks[index].text}"
-        axes.text(column, row, text, ha="center", va="center", fontsize=7, color=ink)
+        axes.text(column, row, text, ha="center", va="center", fontsize=7, color=ink, in_layout=False)
     for row in panel.starts[1:]:
         axes.axhline(row - 0.5, color=theme.muted, linewidth=0.8)
     axes.set_xlim(-0.5, max(len(panel.batches), 1) - 0.5)

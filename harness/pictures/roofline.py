@@ -7,6 +7,8 @@ from harness.pictures.canvas import figure, finish
 
 SMALLEST, LARGEST = 8.0, 900.0  # points squared: markers of an op without time and of one that takes the whole step
 
+LOWEST = 1e-5  # of the roof: slower ops stand at the lower edge
+
 
 def roofline(profile, design, title, theme):
     """A Figure of the ops of a harness.claim_map.Profile under the roofs of the first row of `design`.
@@ -27,6 +29,7 @@ def roofline(profile, design, title, theme):
     resident = high * 1.6  # where ops that touch no DRAM stand
     x = np.full(len(rate), resident)
     x[inside] = intensity
+    lowest = max(rate[shown].min(initial=mac_roof) / 2, LOWEST * mac_roof)
     share = points["seconds"] / max(points["seconds"].sum(), 1e-300)
     for phase, color in theme.colors([p.name.lower() for p in Phase]).items():
         for macs in (True, False):
@@ -45,8 +48,15 @@ def roofline(profile, design, title, theme):
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(low, high * 2.2)
-    bottom = rate[shown].min() / 1e9 / 2 if shown.any() else 1e-3 * mac_roof / 1e9
-    axes.set_ylim(bottom, 2.5 * max(mac_roof, vector_roof) / 1e9)
+    if (low_ones := shown & (rate < lowest)).any():
+        style = {
+            "color": theme.muted,
+            "markersize": 4,
+            "clip_on": False,
+            "label": f"slower than {lowest / 1e9:.2g} Gop/s",
+        }
+        axes.plot(x[low_ones], np.full(low_ones.sum(), lowest / 1e9), "v", **style)
+    axes.set_ylim(lowest / 1e9, 2.5 * max(mac_roof, vector_roof) / 1e9)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:,g}")
     axes.set_xlabel("arithmetic intensity (operations per byte of DRAM traffic; 1 MAC = 2 operations)")

@@ -1,8 +1,10 @@
 """Which of the values that nobody stated decide most: the open values of a design, ranked."""
 
+import math
+
 from harness.pictures.canvas import figure, finish
 
-TICKS = (1, 1.1, 1.2, 1.5, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
+TICKS = (1.1, 1.2, 1.5, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def sensitivity(step, title, theme):
@@ -21,7 +23,10 @@ def sensitivity(step, title, theme):
     axes.set_ylim(max(len(effects), 1) - 0.5, -0.5)
     axes.set_xscale("log")
     axes.set_xlim(1, max(largest, 1.1) ** 2.1)  # the right half holds the texts
-    ticks = [tick for tick in TICKS if tick <= 1.2 * max(largest, 1.1)]
+    ticks = [1]
+    for tick in TICKS:  # no nearer to the last one than a tenth of the axis
+        if tick <= 1.2 * max(largest, 1.1) and math.log(tick / ticks[-1]) > 0.1 * math.log(axes.get_xlim()[1]):
+            ticks.append(tick)
     axes.set_xticks(ticks, [f"{tick:g}x" for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel("mean step time with the slowest value over that with the fastest, all others varied")

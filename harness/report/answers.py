@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.claims import contradiction, metric_text, speedup
 from harness.config import Metric
-from harness.report.words import DEVICE_KINDS, dataset, key_of
+from harness.report.words import DEVICE_KINDS, dataset, key_of, number
 
 WORDS = {
     "all": "supported by all completions",
@@ -94,8 +94,8 @@ def ceiling(claim_map):
     nominal, best = step.samples_per_s, step.batch_size / step.best_s
     return [
         f"Ceiling: with every MAC unit busy in every cycle, {step.workload} ({step.precision}, batch "
-        f"{step.batch_size:,}) cannot exceed {step.batch_size / step.floor_s:,.4g} samples/s; the best "
-        f"completion reaches {best:,.4g}, the nominal one {nominal:,.4g}."
+        f"{step.batch_size:,}) cannot exceed {number(step.batch_size / step.floor_s)} samples/s; the best "
+        f"completion reaches {number(best)}, the nominal one {number(nominal)}."
     ]
 
 

@@ -3,8 +3,9 @@
 import csv
 import io
 
+from harness.breakeven import PARAMETERS
 from harness.claims import verdict_text
-from harness.report.words import PARAMETERS, key_of
+from harness.report.words import key_of
 
 
 def cells_csv(claim_map):

@@ -6,9 +6,10 @@ import math
 from functools import partial
 
 from harness import charts
-from harness.claims import speedup
+from harness.claims import share_text, speedup
 from harness.config import Metric
 from harness.layers import folded
+from harness.pictures.breakeven import breakeven_figure
 from harness.pictures.canvas import Picture
 from harness.pictures.completions import completions
 from harness.pictures.energy import energy
@@ -17,6 +18,7 @@ from harness.pictures.roofline import left_out, roofline
 from harness.pictures.sensitivity import sensitivity
 from harness.pictures.time import time_absolute, time_shares
 from harness.report import words
+from harness.report.answers import plural
 from harness.report.energies import measured_energies
 
 
@@ -28,10 +30,10 @@ def heatmap_picture(panel):
 
 def completions_picture(claim_map, workload):
     """The Picture of the completions' spread on a workload, or None where no baseline decides."""
-    timed = [name for name, claim in claim_map.claims.items() if claim.metric is not Metric.energy_reduction]
+    claims = timed(claim_map)
     fastest = {}
     for cell in claim_map.cells:
-        verdicts = {v.claim: v for v in cell.verdicts if v.claim in timed and v.decides}
+        verdicts = {v.claim: v for v in cell.verdicts if v.claim in claims and v.decides}
         if cell.step.workload == workload and verdicts and math.isfinite(cell.measured_s[1]):
             one = cell.baseline
             key = (words.device(one), one.kind, words.precision(cell), one.mode, one.scope)
@@ -42,10 +44,15 @@ def completions_picture(claim_map, workload):
         return None
     ranked = sorted(fastest.values(), key=lambda found: -found[1].speedup[1])
     rows = [spread_row(claim_map, cell, verdict) for _, cell, verdict in ranked]
-    thresholds = {name: speedup(claim_map.claims[name]) for name in timed}
+    thresholds = {name: speedup(claim) for name, claim in claims.items()}
     title = f"{workload}: speed-up of all {claim_map.completions:,} completions over each baseline"
     alt = f"Speed-up of the worst, median, nominal and best completion of {workload} over {len(rows)} baselines."
     return Picture(f"completions_{workload}", title, alt, partial(completions, rows, thresholds, title))
+
+
+def timed(claim_map):
+    """{name: ClaimConfig} of the claims on time."""
+    return {name: claim for name, claim in claim_map.claims.items() if claim.metric is not Metric.energy_reduction}
 
 
 def spread_row(claim_map, cell, verdict):
@@ -76,11 +83,11 @@ def roofline_picture(profile, design):
     alt = f"Attained rate of each op of {step.workload} over its operations per byte of DRAM traffic, with the roofs."
     count, share = left_out(profile)
     note = (
-        f"{count} ops of {step.workload} only move data, so they have no rate: {share:.1%} of the time."
-        if count
-        else ""
+        f"Not in the picture, since they only move data: {count} {plural('op', count)} of {step.workload}, "
+        f"{share_text(share)} of the simulated time."
     )
-    return Picture(f"roofline_{step.workload}", title, alt, partial(roofline, profile, design, title)), note
+    draw = partial(roofline, profile, design, title)
+    return Picture(f"roofline_{step.workload}", title, alt, draw), note if count else ""
 
 
 def time_pictures(steps):
@@ -103,8 +110,26 @@ def energy_picture(claim_map, steps):
 
 
 def breakeven_picture(claim_map, workload):
-    """The Picture of break-even against the workload's closest baseline, or None where no curves were asked for."""
-    return None
+    """The Picture of break-even against one baseline of a workload, or None where no curves were asked for.
+
+    The baseline is the one whose speed-up is the nearest to what a claim asks for.
+    """
+    thresholds = {name: speedup(claim) for name, claim in timed(claim_map).items()}
+    near = {}
+    for cell in claim_map.cells:
+        asked = [thresholds[v.claim] for v in cell.verdicts if v.decides and v.claim in thresholds]
+        known = cell.step.curves is not None and 0 < cell.speedup[1] < math.inf
+        if cell.step.workload == workload and known and asked:
+            near[min(abs(math.log(cell.speedup[1] / threshold)) for threshold in asked)] = cell
+    if not near:
+        return None
+    cell = near[min(near)]
+    one, measured_s = cell.baseline, cell.measured_s[1]
+    detail = ", ".join(filter(None, [words.precision(cell), words.mode(one), words.scope(one)]))
+    title = f"{workload}, batch {cell.step.batch_size:,}, against {words.device(one)}, {detail}"
+    alt = f"Time saved over MAC units and memory bandwidth, with the lines where each claim is met. {title}."
+    draw = partial(breakeven_figure, cell.step.curves, measured_s, one.scope, thresholds, title)
+    return Picture(f"breakeven_{workload}", title, alt, draw)
 
 
 def layers_picture(claim_map):

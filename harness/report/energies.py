@@ -29,8 +29,8 @@ def energy_table(claim_map):
             rows.append(
                 (
                     *(step.workload, words.device(one), words.mode(one), f"{step.batch_size:,}", words.precision(cell)),
-                    f"{1e3 * one.energy_j / one.batch_size:.4g}",
-                    f"{1e3 * step.energy_j / step.batch_size:.4g}",
+                    words.number(1e3 * one.energy_j / one.batch_size),
+                    words.number(1e3 * step.energy_j / step.batch_size),
                     percent(1 - step.energy_j / one.energy_j),
                 )
             )

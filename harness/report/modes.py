@@ -25,20 +25,23 @@ def groups(claim_map):
 
 def modes_table(claim_map):
     """Each such device with its time in every mode and the time that the accelerator saves of it."""
-    rows = []
-    for modes in groups(claim_map):
+    found, rows = groups(claim_map), []
+    shown = [mode for mode in MODES if any(mode in modes for modes in found)]
+    for modes in found:
         cell = modes["eager"]
         eager_s = cell.measured_s[1]
         row = [cell.step.workload, words.device(cell.baseline), f"{cell.step.batch_size:,}", words.precision(cell)]
-        row += [words.milliseconds(modes[m].measured_s[1]) if m in modes else "" for m in MODES]
-        row += [f"{eager_s / modes[m].measured_s[1]:.3g}x" if m in modes else "" for m in MODES[1:]]
+        row += [words.milliseconds(modes[m].measured_s[1]) if m in modes else "" for m in shown]
+        row += [f"{eager_s / modes[m].measured_s[1]:.3g}x" if m in modes else "" for m in shown[1:]]
         row += [words.milliseconds(cell.simulated_s[1])]
-        row += [percent(saved(modes[m])) if m in modes else "" for m in MODES]
+        row += [percent(saved(modes[m])) if m in modes else "" for m in shown]
         rows.append(tuple(row))
     columns = (
-        *("workload", "device", "batch", "precision", "eager (ms)", "graphs (ms)", "compiled (ms)"),
-        *("eager / graphs", "eager / compiled", "simulated (ms)"),
-        *(f"time saved of {mode}" for mode in MODES),
+        *("workload", "device", "batch", "precision"),
+        *(f"{mode} (ms)" for mode in shown),
+        *(f"eager / {mode}" for mode in shown[1:]),
+        "simulated (ms)",
+        *(f"time saved of {mode}" for mode in shown),
     )
     return Table("The same GPU launched op by op, as a graph and compiled", columns, tuple(rows))
 
@@ -84,5 +87,10 @@ def _numbers(modes):
         f"{eager.step.workload} at batch {eager.step.batch_size:,}, {one.precision}, on {one.device}: "
         f"{words.seconds(eager.measured_s[1])} a step in eager mode, {words.seconds(graphs.measured_s[1])} as a graph "
         f"({_gain(modes):.3g}x). The nominal design takes {words.seconds(eager.simulated_s[1])}: "
-        f"{percent(saved(eager))} of the eager time saved, {percent(saved(graphs))} of the graph's."
+        f"{_beside(eager)} the eager step, {_beside(graphs)} the graph."
     )
+
+
+def _beside(cell):
+    share = saved(cell)
+    return f"{100 * share:.0f} % less than" if share >= 0 else f"{1 - share:.3g} times as long as"

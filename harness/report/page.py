@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import results
@@ -15,7 +15,7 @@ from harness.report.sections import LEGEND, sections
 from harness.tables import as_markdown
 
 PICTURES = "pictures"  # the folder beside the report
-WIDE = 9  # columns from which a table is printed on a page across
+WIDE = 13  # columns from which a table is printed on a page across
 NUMBER = re.compile(r"[-+−<]?[\d.,]+([eE][-+]?\d+)?( ?(%|x|ms|s))?$")
 
 
@@ -37,8 +37,8 @@ def write(claim_map, folder, command, versions):
     """
     folder = Path(folder)
     content = sections(claim_map, command, versions)
-    pictures = {block.picture.name: block.picture for part in content for block in part.blocks if block.picture}
-    rendered = {name: render(picture) for name, picture in pictures.items()}
+    blocks = [block for part in content for block in part.blocks if block.picture]
+    rendered = {block.picture.name: render(block) for block in blocks}
     for name, files in rendered.items():
         results.write(folder / PICTURES / f"{name}.png", files.png)
         results.write(folder / PICTURES / f"{name}.svg", files.svg)
@@ -48,10 +48,10 @@ def write(claim_map, folder, command, versions):
     return folder / "report.html"
 
 
-def render(picture):
-    """The Rendered of a Picture."""
-    light, vectors = drawn(picture, LIGHT, png, svg)
-    (dark,) = drawn(picture, DARK, png)
+def render(block):
+    """The Rendered of a Block's Picture; a dark one is not drawn where the page shows a panel instead."""
+    light, vectors = drawn(block.picture, LIGHT, png, svg)
+    dark = light if block.panel else drawn(block.picture, DARK, png)[0]
     return Rendered(light, vectors, address(light), address(dark))
 
 
@@ -118,10 +118,18 @@ def _block(block):
     if block.picture:
         lines.append(f"![{escape(block.picture.alt)}]({PICTURES}/{block.picture.name}.png)")
     if block.table:
-        lines += ([""] if lines else []) + [as_markdown(block.table).lstrip("\n").replace("## ", "### ", 1)]
+        lines += ([""] if lines else []) + [as_markdown(escaped(block.table)).lstrip("\n").replace("## ", "### ", 1)]
     return lines
 
 
-def escape(text):
-    """A text that Markdown shows as it is, without HTML of its own."""
-    return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", " ".join(str(text).split()))
+def escaped(table):
+    """A Table whose texts Markdown shows as they are; as_markdown itself sees to the bars."""
+    bare = {"title": escape(table.title, "|"), "note": escape(table.note)}
+    columns = tuple(escape(column, "|") for column in table.columns)
+    return replace(table, columns=columns, rows=tuple(tuple(escape(c, "|") for c in row) for row in table.rows), **bare)
+
+
+def escape(text, but=""):
+    """A text that Markdown shows as it is, without HTML of its own; the characters of `but` stay bare."""
+    marks = {mark: f"\\{mark}" for mark in "\\`*_[]<>|" if mark not in but}
+    return " ".join(str(text).split()).translate(str.maketrans(marks))

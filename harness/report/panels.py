@@ -67,9 +67,17 @@ def panels(claim_map):
 
 
 def ordered(cells):
-    """Cells by kind, then by measured time for a sample, the slowest first."""
-    order = list(words.KINDS)
-    return sorted(cells, key=lambda cell: (order.index(cell.baseline.kind), -_sample_s(cell)))
+    """Cells by kind, then by device, the one that is slowest at its best first, then by what else tells them apart."""
+    cells, kinds, best = list(cells), list(words.KINDS), {}
+    for cell in cells:
+        name = cell.baseline.device
+        best[name] = min(best.get(name, math.inf), _sample_s(cell))
+
+    def place(cell):
+        one = cell.baseline
+        return kinds.index(one.kind), -best[one.device], one.device, one.precision, one.mode, one.scope, one.batch_size
+
+    return sorted(cells, key=place)
 
 
 def _panel(claim_map, workload):

@@ -139,6 +139,12 @@ def _breakeven(claim_map):
         if (picture := breakeven_picture(claim_map, workload))
     )
     tables = (of.breakeven_table(claim_map, workload) for workload in of.workloads(claim_map))
+    if pictures:
+        text = (
+            "Each picture takes the baseline of its workload that comes nearest to what a claim asks for, and shows "
+            "what share of its time each design of the MAC units and bandwidth on its axes would save."
+        )
+        pictures = (Block(text=text), *pictures)
     return (*pictures, *(block for table in tables for block in _table(table)))
 
 
@@ -182,8 +188,8 @@ def assumptions():
 
 
 def _cells(claim_map):
-    kinds = dict.fromkeys(cell.baseline.kind for cell in claim_map.cells)
-    items = tuple(f"{kind} is {words.KINDS[kind].partition(': ')[2]}" for kind in kinds)
+    kinds = {cell.baseline.kind for cell in claim_map.cells}
+    items = tuple(words.KINDS[kind] for kind in words.KINDS if kind in kinds)
     tables = (of.cells_table(claim_map, workload) for workload in of.workloads(claim_map))
     rows = tuple(block for table in tables for block in _table(table))
     text = "The file cells.csv beside this report holds the same cells with every number in full."

@@ -59,34 +59,35 @@ def counts_table(claim_map):
 
 def cells_table(claim_map, workload):
     """Every baseline of a workload with the times of both sides and the verdict on each claim."""
+    claims = claim_map.claims
     columns = (
-        *("baseline", "kind", "batch", "precision", "mode", "covers"),
-        *("measured (ms)", "simulated (ms)", "best / median / worst completion (ms)", "bound by"),
+        *("baseline", "kind", "batch", "precision", "mode", "covers", "measured (ms)", "simulated (ms)"),
+        *claims,
+        *(f"{name}: nominal" for name in claims),
+        *(f"{name}: ceiling" for name in claims),
+        *("best / median / worst completion (ms)", "bound by", "remarks"),
     )
-    for name in claim_map.claims:
-        columns += (f"{name}: nominal [interval]", f"{name}: ceiling", f"{name}: verdict")
     rows = []
     for cell in ordered(cell for cell in claim_map.cells if cell.step.workload == workload):
-        one, first = cell.baseline, cell.verdicts[0] if cell.verdicts else None
-        row = (
-            *(words.device(one), one.kind, f"{cell.step.batch_size:,}", words.precision(cell), words.mode(one)),
-            *(words.scope(one), span(cell.measured_s), span(cell.simulated_s)),
-            *((words.spread(first), first.binding) if first else ("", "")),
-        )
-        for verdict in cell.verdicts:
-            metric = claim_map.claims[verdict.claim].metric
-            said = f"context: {verdict.scope}" if verdict.scope else verdict_text(verdict)
-            row += (
-                words.interval(metric, verdict.nominal.value),
-                words.limit(metric, verdict.ceiling),
-                said,
+        one, verdicts = cell.baseline, cell.verdicts
+        metrics = [claims[verdict.claim].metric for verdict in verdicts]
+        scopes = dict.fromkeys(f"context: {verdict.scope}" for verdict in verdicts if verdict.scope)
+        rows.append(
+            (
+                *(words.device(one), one.kind, f"{cell.step.batch_size:,}", words.precision(cell), words.mode(one)),
+                *(words.scope(one), span(cell.measured_s), span(cell.simulated_s)),
+                *(verdict_text(verdict) for verdict in verdicts),
+                *(words.interval(m, v.nominal.value) for m, v in zip(metrics, verdicts, strict=True)),
+                *(words.limit(m, v.ceiling) for m, v in zip(metrics, verdicts, strict=True)),
+                *((words.spread(verdicts[0]), verdicts[0].binding) if verdicts else ("", "")),
+                "; ".join([*scopes, *cell.remarks]),
             )
-        rows.append((*row, "; ".join(cell.remarks)))
+        )
     note = (
         "Times are of the step within what the baseline's own time covers. Nominal: the nominal completion; the "
         "verdict is over all of them. Ceiling: every MAC unit busy, or every unavoidable byte at full bandwidth."
     )
-    return Table(f"{workload}: every baseline", (*columns, "remarks"), tuple(rows), note)
+    return Table(f"{workload}: every baseline", columns, tuple(rows), note)
 
 
 def span(times):
@@ -102,10 +103,10 @@ def steps_table(claim_map):
     """Every simulated step: nominal, best, median and worst completion, floor and rate."""
     rows = tuple(
         (
-            *(step.workload, f"{step.batch_size:,}", step.precision, f"{step.macs / 1e9:.4g}"),
+            *(step.workload, f"{step.batch_size:,}", step.precision, words.number(step.macs / 1e9)),
             *(words.milliseconds(s) for s in (step.nominal_s, step.best_s, step.median_s, step.worst_s, step.floor_s)),
-            *(f"{step.samples_per_s:,.4g}", f"{step.floor_s / step.nominal_s:.1%}" if step.nominal_s > 0 else ""),
-            f"{1e3 * step.energy_j / step.batch_size:.4g}" if math.isfinite(step.energy_j) else "not known",
+            *(words.number(step.samples_per_s), f"{step.floor_s / step.nominal_s:.1%}" if step.nominal_s > 0 else ""),
+            words.number(1e3 * step.energy_j / step.batch_size) if math.isfinite(step.energy_j) else "not known",
         )
         for step in claim_map.steps.values()
     )
@@ -201,7 +202,7 @@ def plain(value, factor):
         return "not measured"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value) or "(the model itself)"
-    return f"{factor * value:,.4g}"
+    return words.number(factor * value)
 
 
 def open_table(claim_map):

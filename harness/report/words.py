@@ -2,6 +2,7 @@
 
 import math
 
+from harness.breakeven import quantity
 from harness.claims import metric_text
 from harness.config import Metric
 from harness.tables import ms
@@ -23,11 +24,11 @@ DEVICE_KINDS = {"gpu": "GPU", "cpu": "CPU", "fpga": "FPGA", "other": "other"}
 KEYS = ("all", "some", "undecided", "none", "impossible", "context")
 """What a cell can say: a verdict's outcome, where `none` splits off what physics rules out, or that it is context."""
 
-PARAMETERS = {  # of break-even: (size of the unit, unit, how many that meet nothing)
-    "macs": (1, "MAC units", "no number of MAC units"),
-    "clock_hz": (1e9, "GHz", "no clock"),
-    "dram_bytes_per_s": (1e9, "GB/s", "no bandwidth"),
-    "buffer_bytes": (2**20, "MiB", "no on-chip memory"),
+NONE = {  # how it reads where no value of a parameter of break-even meets a claim
+    "macs": "no number of MAC units",
+    "clock_hz": "no clock",
+    "dram_bytes_per_s": "no bandwidth",
+    "buffer_bytes": "no on-chip memory",
 }
 
 
@@ -67,7 +68,12 @@ def scope(baseline):
 
 def milliseconds(seconds):
     """Seconds in milliseconds without their unit."""
-    return f"{1e3 * seconds:.4g}"
+    return number(1e3 * seconds)
+
+
+def number(value):
+    """A value with four digits, and without an exponent where it is large."""
+    return f"{value:,.0f}" if 1e4 <= abs(value) < math.inf else f"{value:.4g}"
 
 
 def interval(metric, values):
@@ -104,20 +110,11 @@ def break_even(answers):
     met, missed = [], []
     for name, answer in answers.items():
         if math.isfinite(answer.value):
-            met.append(f"{amount(name, answer.value)} ({answer.factor:.3g}x)")
+            met.append(f"{quantity(name, answer.value)} ({answer.factor:.3g}x)")
         else:
-            missed.append(
-                f"{PARAMETERS[name][2] if name in PARAMETERS else name} does"
-                + (f": {answer.why}" if answer.why else "")
-            )
+            missed.append(f"{NONE[name]} does" + (f": {answer.why}" if answer.why else ""))
     parts = [f"meets it from {', '.join(met)}"] if met else []
     return "; ".join(parts + missed)
-
-
-def amount(name, value):
-    """A value of one of PARAMETERS with its unit."""
-    size, unit, _ = PARAMETERS.get(name, (1, name, ""))
-    return f"{value / size:,.0f} {unit}" if value >= 1000 * size or size == 1 else f"{value / size:.3g} {unit}"
 
 
 def spread(verdict):

@@ -1,13 +1,13 @@
 """ClaimMaps made up for tests: random, but harness.compare and harness.claims made their verdicts."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from accel_model import Design, Trace, replay
 from baselines import Measurement
 from baselines.measurement import KINDS
+from harness.breakeven import Answer, curves
 from harness.claim_map import Cell, ClaimMap, Effect, OpenValue, Profile, Step
 from harness.claims import judge
 from harness.compare import Simulation, compare
@@ -22,16 +22,6 @@ BOUNDS = ("compute", "buffer", "dram", "vector", "launch", "host")
 PARTS = ("macs", "registers", "buffer", "dram", "vector", "static")
 PEAK = 1024 * 2.5e9  # MAC/s of the seed accelerator
 PLACED = "placed" if "placed" in KINDS else "recorded"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A stand-in for harness.breakeven.Answer."""
-
-    parameter: str
-    value: float
-    factor: float
-    why: str
 
 
 class Names:
@@ -60,9 +50,10 @@ def claim_map(seed=0, workloads=tuple(WORKLOADS), per_batch=6, batches=(1, 16, 6
     rng = np.random.default_rng(seed)
     design = Design.load("seed")
     steps, cells = {}, []
+    of_gemms = curves(gemms(64), design) if workloads else None
     for workload in workloads:
         for batch in batches:
-            step, times = random_step(rng, workload, batch)
+            step, times = random_step(rng, workload, batch, of_gemms)
             steps[workload, batch, "fp32"] = step
             cells += [cell(rng, step, times, one) for one in devices(rng, step, per_batch, hostile)]
     profiles = {workload: profile(design, steps[workload, batches[-1], "fp32"]) for workload in workloads}
@@ -101,7 +92,7 @@ def one_cell():
     return claim_map(workloads=("mnist_lenet5",), per_batch=1, batches=(64,), hostile=False)
 
 
-def random_step(rng, workload, batch):
+def random_step(rng, workload, batch, of_gemms):
     """(a Step, float64 (COMPLETIONS,) seconds of its completions, the nominal one first)."""
     macs = int(WORKLOADS[workload] * batch)
     floor_s = macs / PEAK
@@ -129,7 +120,7 @@ def random_step(rng, workload, batch):
         energy_j=energy_j,
         energy_by_part_j=dict(zip(PARTS, (energy_j * rng.dirichlet(np.ones(6))).tolist(), strict=True)),
         effects=tuple(sorted(effects, key=lambda effect: -effect.factor)),
-        curves=None,
+        curves=of_gemms if batch > 1 else None,
     )
     return step, times
 
@@ -199,10 +190,15 @@ def cell(rng, step, times, baseline):
     )
 
 
+def gemms(batch):
+    """A Trace of bare GEMMs."""
+    sizes = np.random.default_rng(batch).integers(1, 2048, size=(3, 60))
+    return Trace.from_gemms(*sizes, dtype="fp32")
+
+
 def profile(design, step):
     """A Profile of bare GEMMs."""
-    sizes = np.random.default_rng(step.batch_size).integers(1, 2048, size=(3, 60))
-    trace = Trace.from_gemms(*sizes, dtype="fp32")
+    trace = gemms(step.batch_size)
     return Profile(step, trace, replay(trace, design))
 
 
