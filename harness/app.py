@@ -26,6 +26,7 @@ def job(node):
         TaskName.baselines: tasks.baselines,
         TaskName.validate: tasks.validate,
         TaskName.record: record,
+        TaskName.explore: tasks.explore,
     }
     return others.get(config.task.name, run_task)(config, folder)
 

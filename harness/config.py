@@ -15,6 +15,7 @@ class TaskName(Enum):
     baselines = "baselines"
     validate = "validate"
     record = "record"
+    explore = "explore"
 
 
 class DataName(Enum):
@@ -47,6 +48,7 @@ KINDS = ("live", "recorded", "published")
 MODES = ("eager", "graphs", "compiled")
 SCOPES = ("step", "step_and_copy")
 AUTOCAST = (None, "bfloat16", "float16")
+OBJECTIVES = ("step_s", "energy_j", "area_mm2", "watts")
 
 
 def above_zero(where, value, example, whole=True):
@@ -67,7 +69,7 @@ class TaskConfig:
     """What to do: a file in conf/task."""
 
     name: TaskName
-    trace: str | None = None  # file to write (capture) or to read (replay)
+    trace: str | None = None  # file to write (capture) or to read (replay, explore)
     config: str | None = None  # SCALE-Sim configuration to take the accelerator from (replay)
     timeline: str | None = None  # Perfetto file to write (replay)
     topology: str | None = None  # SCALE-Sim topology to write (replay)
@@ -256,6 +258,36 @@ class RecordConfig:
 
 
 @dataclass
+class ExploreConfig:
+    """What task=explore searches: a file in conf/explore."""
+
+    space: dict[str, Any]
+    objectives: list[str] = field(default_factory=lambda: list(OBJECTIVES[:3]))
+    macs_most: float | None = None
+    area_most_mm2: float | None = None
+    watts_most: float | None = None
+    grid_most: int = 3_000_000
+    trials: int = 4096
+    population: int = 256
+
+    def __post_init__(self):
+        for name in ("macs_most", "area_most_mm2", "watts_most"):
+            if getattr(self, name) is not None:
+                above_zero(f"explore.{name}", getattr(self, name), 100, whole=False)
+        for name, example in (("grid_most", 3_000_000), ("trials", 4096), ("population", 256)):
+            above_zero(f"explore.{name}", getattr(self, name), example)
+        if (
+            not self.objectives
+            or set(self.objectives) - set(OBJECTIVES)
+            or len(set(self.objectives)) < len(self.objectives)
+        ):
+            raise ConfigError(
+                f"explore.objectives is {list(self.objectives)}: give some of {', '.join(OBJECTIVES)}, each once, "
+                f"e.g. explore.objectives=[step_s,area_mm2]"
+            )
+
+
+@dataclass
 class RunConfig:
     """All settings of one run: conf/config.yaml with its groups."""
 
@@ -270,6 +302,7 @@ class RunConfig:
     train: TrainConfig
     compare: CompareConfig
     record: RecordConfig
+    explore: ExploreConfig
     batch_size: int = 64
     seed: int = 0
     resume: bool = False
@@ -302,11 +335,11 @@ def to_config(node):
         raise ConfigError(str(error).splitlines()[0]) from None
 
 
-LEFT_OUT = ("tracking", "resume", "outputs", "record")  # settings that decide no result
+LEFT_OUT = ("tracking", "resume", "outputs", "record", "explore")  # settings that decide no result
 
 
 def fingerprint(config):
-    """Hex digest of the settings that decide a result; where results go, resuming and recording are left out."""
+    """Hex digest of the settings that decide a result, which LEFT_OUT do not."""
     import hashlib
     import json
     from dataclasses import asdict
