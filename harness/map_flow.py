@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from accel_model import Trace, replay
@@ -92,9 +93,9 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
 
 
 def check_scope(config, names):
-    """Raise ConfigError where no claim speaks of any of the workloads, or there is no claim."""
-    from fnmatch import fnmatchcase
-
+    """Raise ConfigError where there is no claim, none speaks of any of the workloads, or a precision is none."""
+    for precision in filter(None, [*config.map.precisions, config.map.without_parity]):
+        map_rows.equal_quality(precision)
     if not config.claim:
         raise ConfigError("there is no claim to judge: give one, e.g. claim=[seed_training_time]")
     spoken = [n for n in names for one in config.claim.values() if any(fnmatchcase(n, p) for p in one.workloads)]
@@ -202,7 +203,7 @@ def compared(baseline, key, config, completions, traces, reports):
     """The Comparison of a Measurement with the replayed step `key`."""
     floor_s = compute_floor_s(traces[key], completions.designs)
     simulation = simulate(reports[key].report, floor_s, baseline.scope)
-    return compare(baseline, simulation, key[2], config.compare)
+    return compare(baseline, simulation, workloads.precision(key[2]).operands, config.compare)
 
 
 def _failed(found):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
 import baselines
 from baselines.catalogue import LOADED_KINDS
+from harness import workloads
 from harness.compare import PARITY
 
 
@@ -37,7 +39,7 @@ def known_rows(config, names):
                 continue
             if not one.samples_s.size and math.isnan(one.macs_per_s):
                 continue  # a rate without a batch: nothing to replay
-            classes = [precision for precision in config.map.precisions if one.precision in PARITY[precision]]
+            classes = [precision for precision in config.map.precisions if one.precision in equal_quality(precision)]
             rows += [Row(name, precision, one) for precision in classes]
             if not classes:
                 unmatched.setdefault((name, one.precision), []).append(one.device)
@@ -49,6 +51,12 @@ def known_rows(config, names):
         for (name, precision), devices in unmatched.items()
     ]
     return rows, notes
+
+
+@lru_cache
+def equal_quality(precision):
+    """Precisions of a baseline that are of equal quality to the accelerator's `precision`; raises ConfigError."""
+    return PARITY[workloads.precision(precision).operands]
 
 
 def batch_of(row, own_batches):

@@ -6,8 +6,7 @@ import numpy as np
 
 import baselines
 from accel_model import Design, replay_all
-from harness.compare import PARITY
-from harness.map_rows import Row
+from harness.map_rows import Row, equal_quality
 
 
 def arrays(config):
@@ -18,12 +17,12 @@ def arrays(config):
         found = baselines.placed()
     except baselines.BaselineError as error:
         return [], [("placed-and-routed arrays", str(error))]
-    return [one for one in found if any(one.precision in PARITY[p] for p in config.map.precisions)], []
+    return [one for one in found if any(one.precision in equal_quality(p) for p in config.map.precisions)], []
 
 
 def precisions(arrays, config):
     """Those of config.map.precisions that meet any of `arrays`, in their order."""
-    return [p for p in config.map.precisions if any(one.precision in PARITY[p] for one in arrays)]
+    return [p for p in config.map.precisions if any(one.precision in equal_quality(p) for one in arrays)]
 
 
 def designs(array):

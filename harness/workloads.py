@@ -1,6 +1,7 @@
 """The shipped workloads and precisions, read straight from conf, for what is asked of one beside the run's own."""
 
 from fnmatch import filter as matching_names
+from functools import lru_cache
 from pathlib import Path
 
 from harness.config import PrecisionConfig, WorkloadConfig
@@ -35,6 +36,7 @@ def load(name):
     return _read("workload", name, WorkloadConfig)
 
 
+@lru_cache
 def precision(name):
     """The PrecisionConfig of conf/precision/NAME.yaml; raises ConfigError for a name that is none."""
     if name not in _files("precision"):
