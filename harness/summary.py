@@ -86,6 +86,7 @@ def training_table(result: Result, config):
             f"{config.compare.level:.0%} interval {ms(low)} to {ms(high)}, {measured.samples_s.size} samples",
         ),
         ("stable", stability(measured)),
+        *([("remarks", measured.notes)] if measured.notes else []),
         *further_modes(result, config),
         ("energy", energy(measured)),
         (
