@@ -16,6 +16,7 @@ class TaskName(Enum):
     validate = "validate"
     record = "record"
     explore = "explore"
+    claims = "claims"
 
 
 class DataName(Enum):
@@ -35,8 +36,10 @@ class OptimizerName(Enum):
 
 
 class Metric(Enum):
-    time_reduction = "time_reduction"
-    throughput_gain = "throughput_gain"
+    time_reduction = "time_reduction"  # 1 - simulated / measured time
+    throughput_gain = "throughput_gain"  # measured / simulated time - 1
+    speedup = "speedup"  # measured / simulated time
+    energy_reduction = "energy_reduction"  # 1 - simulated / measured energy
 
 
 class TrackingName(Enum):
@@ -44,9 +47,12 @@ class TrackingName(Enum):
     none = "none"
 
 
-KINDS = ("live", "recorded", "published")
+KINDS = ("live", "recorded", "published", "placed")
+DEVICE_KINDS = ("gpu", "cpu", "fpga", "other")
 MODES = ("eager", "graphs", "compiled")
 SCOPES = ("step", "step_and_copy")
+LIVE_SCOPES = (*SCOPES, "step_and_loading")
+FILTERS = ("gpu", "fpga", "device", "model", "year", "kind")  # of what task=baselines lists
 AUTOCAST = (None, "bfloat16", "float16")
 OBJECTIVES = ("step_s", "energy_j", "area_mm2", "watts")
 
@@ -64,6 +70,12 @@ def between(where, value, low, high, example):
         raise ConfigError(f"{where} is {value}: give a number from {low} to below {high}, e.g. {where}={example}")
 
 
+def some_of(where, given, words):
+    """Raise ConfigError where the list `given` of the setting `where` is empty or holds a word not among `words`."""
+    if not given or set(given) - set(words):
+        raise ConfigError(f"{where} is {list(given)}: give some of {', '.join(words)}, e.g. {where}=[{words[0]}]")
+
+
 @dataclass
 class TaskConfig:
     """What to do: a file in conf/task."""
@@ -73,6 +85,7 @@ class TaskConfig:
     config: str | None = None  # SCALE-Sim configuration to take the accelerator from (replay)
     timeline: str | None = None  # Perfetto file to write (replay)
     topology: str | None = None  # SCALE-Sim topology to write (replay)
+    errors: str | None = None  # table of the model's errors to write (validate)
 
 
 @dataclass
@@ -134,8 +147,14 @@ class BaselineConfig:
     name: str
     device: str = "auto"  # torch device of the live measurement, or none
     kinds: list[str] = field(default_factory=lambda: list(KINDS))
+    modes: list[str] = field(default_factory=lambda: ["eager", "graphs"])  # of the live measurement
+    scopes: list[str] = field(default_factory=lambda: ["step_and_copy"])  # what it times
+    measurement_s: float = 2.0  # of samples, of each mode and scope beside the training
 
     def __post_init__(self):
+        above_zero("baseline.measurement_s", self.measurement_s, 2, whole=False)
+        some_of("baseline.modes", self.modes, MODES)
+        some_of("baseline.scopes", self.scopes, LIVE_SCOPES)
         if unknown := sorted(set(self.kinds) - set(KINDS)):
             raise ConfigError(
                 f"baseline.kinds holds {unknown[0]!r}: use {', '.join(KINDS)}, e.g. baseline.kinds=[published]"
@@ -163,23 +182,40 @@ class ClaimConfig:
 
     statement: str
     metric: Metric
-    threshold: float  # as a fraction: 0.5 is 50 %
+    threshold: float  # as a fraction: 0.5 is 50 %; of a speed-up, the factor
     workloads: list[str]  # patterns of names, as in a shell
     device_kinds: list[str]
     source: str
+    kinds: list[str] = field(default_factory=lambda: list(KINDS))  # of baselines that it rests on
+    years: list[int] = field(default_factory=lambda: [0, 9999])  # of baselines: the first and the last
+    parity: bool = True  # false: also against baselines of another class of precision
 
     def __post_init__(self):
         if not math.isfinite(self.threshold):
             raise ConfigError(f"a claim's threshold is {self.threshold}: give a fraction, e.g. 0.5 for 50 %")
-        if self.metric is Metric.time_reduction and self.threshold >= 1:
+        if self.metric in (Metric.time_reduction, Metric.energy_reduction) and self.threshold >= 1:
+            what = self.metric.value.removesuffix("_reduction")
             raise ConfigError(
-                f"a claim's time_reduction is {self.threshold}: no time falls by 100 % or more; "
+                f"a claim's {self.metric.value} is {self.threshold}: no {what} falls by 100 % or more; "
                 f"give a fraction below 1, e.g. 0.5 for 50 %"
             )
-        if not self.workloads or not self.device_kinds:
+        if self.metric is Metric.throughput_gain and self.threshold <= -1:
             raise ConfigError(
-                'a claim speaks of nothing: give workloads, e.g. ["imagenet_*"], and device_kinds, e.g. [gpu]'
+                f"a claim's throughput_gain is {self.threshold}: no throughput falls by 100 % or more; "
+                f"give a fraction above -1, e.g. 2.0 for +200 %"
             )
+        if self.metric is Metric.speedup:
+            above_zero("a claim's speedup", self.threshold, 2.0, whole=False)
+        if not self.workloads or not self.device_kinds or not self.kinds:
+            raise ConfigError(
+                'a claim speaks of nothing: give workloads, e.g. ["imagenet_*"], device_kinds, e.g. [gpu], '
+                "and kinds, e.g. [published]"
+            )
+        for name, words in (("device_kinds", DEVICE_KINDS), ("kinds", KINDS)):
+            if unknown := sorted(set(getattr(self, name)) - set(words)):
+                raise ConfigError(f"a claim's {name} holds {unknown[0]!r}: use {', '.join(words)}")
+        if len(self.years) != 2 or self.years[0] > self.years[1]:
+            raise ConfigError(f"a claim's years are {list(self.years)}: give the first and the last, e.g. [2014, 2023]")
 
 
 @dataclass
@@ -218,13 +254,21 @@ class CompareConfig:
 
     level: float = 0.95
     published_uncertainty: float = 0.05
-    model_error: float = 0.35
+    model_error: float | None = None
+    model_error_quantiles: list[float] = field(default_factory=lambda: [0.05, 0.95])
     ceiling_of: str | None = None
 
     def __post_init__(self):
         between("compare.level", self.level, 0.5, 1, 0.95)
         between("compare.published_uncertainty", self.published_uncertainty, 0, 1, 0.05)
-        between("compare.model_error", self.model_error, 0, 1, 0.1)
+        if self.model_error is not None:
+            between("compare.model_error", self.model_error, 0, 1, 0.1)
+        ends = self.model_error_quantiles
+        if len(ends) != 2 or not 0 <= ends[0] < ends[1] <= 1:
+            raise ConfigError(
+                f"compare.model_error_quantiles is {list(ends)}: give two shares in order, "
+                f"e.g. compare.model_error_quantiles=[0.05,0.95]"
+            )
 
 
 @dataclass
@@ -249,12 +293,33 @@ class RecordConfig:
             raise ConfigError(
                 f"record.batches holds {wrong[0]}: give whole numbers above 0, e.g. record.batches=[1,64]"
             )
-        for name, words in (("modes", MODES), ("scopes", SCOPES)):
-            given = getattr(self, name)
-            if not given or set(given) - set(words):
-                raise ConfigError(
-                    f"record.{name} is {list(given)}: give some of {', '.join(words)}, e.g. record.{name}=[{words[0]}]"
-                )
+        some_of("record.modes", self.modes, MODES)
+        some_of("record.scopes", self.scopes, SCOPES)
+
+
+@dataclass
+class MapConfig:
+    """What task=claims compares."""
+
+    workloads: list[str] = field(default_factory=lambda: ["*"])
+    batches: list[int] = field(default_factory=lambda: [1, 8, 32, 64, 128, 256])
+    precisions: list[str] = field(default_factory=lambda: ["fp32", "bf16", "int8"])
+    without_parity: str | None = "int8"
+    break_even: bool = True
+    train_steps: int = 200
+    live_budget_s: float = 20.0
+    workers: int | None = None
+
+    def __post_init__(self):
+        for name, example in (("workloads", '["imagenet_*"]'), ("precisions", "[fp32]"), ("batches", "[64]")):
+            if not getattr(self, name):
+                raise ConfigError(f"map.{name} is empty: give some, e.g. map.{name}={example}")
+        if wrong := [batch for batch in self.batches if batch <= 0]:
+            raise ConfigError(f"map.batches holds {wrong[0]}: give whole numbers above 0, e.g. map.batches=[1,64]")
+        between("map.train_steps", self.train_steps, 0, 1_000_000, 200)
+        between("map.live_budget_s", self.live_budget_s, 0, 1_000_000, 20)
+        if self.workers is not None:
+            above_zero("map.workers", self.workers, 2)
 
 
 @dataclass
@@ -303,6 +368,14 @@ class RunConfig:
     compare: CompareConfig
     record: RecordConfig
     explore: ExploreConfig
+    map: MapConfig
+    gpu: str | None = None  # these filter what task=baselines lists
+    fpga: str | None = None
+    device: str | None = None
+    model: str | None = None
+    year: int | None = None
+    kind: str | None = None
+    left_out: bool = False
     batch_size: int = 64
     seed: int = 0
     resume: bool = False
@@ -312,6 +385,14 @@ class RunConfig:
     def __post_init__(self):
         above_zero("batch_size", self.batch_size, 64)
         between("seed", self.seed, 0, 2**32, 0)
+        given = [name for name in FILTERS if getattr(self, name) is not None] + ["left_out"] * self.left_out
+        if given and self.task.name is not TaskName.baselines:
+            raise ConfigError(
+                f"{given[0]} is a filter of task=baselines and the task is {self.task.name.value}: "
+                "give task=baselines, or, to measure on a device, baseline.device=cuda"
+            )
+        if self.kind is not None:
+            some_of("kind", [self.kind], KINDS[1:])
 
 
 def register():
@@ -335,7 +416,16 @@ def to_config(node):
         raise ConfigError(str(error).splitlines()[0]) from None
 
 
-LEFT_OUT = ("tracking", "resume", "outputs", "record", "explore")  # settings that decide no result
+LEFT_OUT = (
+    "tracking",
+    "resume",
+    "outputs",
+    "record",
+    "explore",
+    "map",
+    "left_out",
+    *FILTERS,
+)  # settings that decide no result
 
 
 def fingerprint(config):

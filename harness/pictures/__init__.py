@@ -1,1 +1,1 @@
-"""Pictures, one file each; these and harness/charts.py are the files that import matplotlib."""
+"""Pictures, one file each: a function of values and a Theme that returns a matplotlib Figure."""

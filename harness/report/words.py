@@ -1,0 +1,127 @@
+"""How the report words one baseline, one verdict and one break-even."""
+
+import math
+
+from harness.breakeven import quantity
+from harness.claims import metric_text
+from harness.config import Metric
+from harness.tables import ms
+
+SCOPES = {
+    "step": "step",
+    "step_and_copy": "step+copy",
+    "step_and_loading": "step+loading",
+    "forward_backward": "fwd+bwd",
+}  # what a time covers
+DATASETS = {"imagenet": "ImageNet", "cifar10": "CIFAR-10", "mnist": "MNIST", "text": "text"}
+KINDS = {
+    "live": "live: measured in this run",
+    "recorded": "recorded: measured with this program, on another machine",
+    "published": "published: printed by others",
+    "placed": "placed: the array placed and routed on an FPGA, its time modelled",
+}
+DEVICE_KINDS = {"gpu": "GPU", "cpu": "CPU", "fpga": "FPGA", "other": "other"}
+KEYS = ("all", "some", "undecided", "none", "impossible", "context")
+"""What a cell can say: a verdict's outcome, where `none` splits off what physics rules out, or that it is context."""
+
+NONE = {  # how it reads where no value of a parameter of break-even meets a claim
+    "macs": "no number of MAC units",
+    "clock_hz": "no clock",
+    "dram_bytes_per_s": "no bandwidth",
+    "buffer_bytes": "no on-chip memory",
+}
+
+
+def key_of(verdict):
+    """The one of KEYS that a Verdict says."""
+    if not verdict.decides:
+        return "context"
+    return "impossible" if verdict.outcome == "none" and verdict.impossible else verdict.outcome
+
+
+def dataset(workload):
+    """The data set of a workload as people write it, from the first word of its name."""
+    first = workload.split("_")[0]
+    return DATASETS.get(first, first)
+
+
+def device(baseline):
+    """The baseline's device with its year."""
+    return f"{baseline.device} ({baseline.year})" if baseline.year else baseline.device
+
+
+def precision(cell):
+    """The baseline's precision, with the accelerator's where it is another."""
+    own = cell.baseline.precision.replace("_or_", "/")
+    return own if own == cell.step.precision else f"{own} (accelerator {cell.step.precision})"
+
+
+def mode(baseline):
+    """How the baseline ran its step, "" where nobody says."""
+    return "" if baseline.mode == "unstated" else baseline.mode
+
+
+def scope(baseline):
+    """What the baseline's time covers."""
+    return SCOPES.get(baseline.scope, baseline.scope)
+
+
+def milliseconds(seconds):
+    """Seconds in milliseconds without their unit."""
+    return number(1e3 * seconds)
+
+
+def number(value):
+    """A value with four digits, and without an exponent where it is large."""
+    return f"{value:,.0f}" if 1e4 <= abs(value) < math.inf else f"{value:.4g}"
+
+
+def interval(metric, values):
+    """A claim's value (low, middle, high) as text: the middle with the interval in brackets."""
+    low, middle, high = values
+    if not math.isfinite(middle):
+        return "not known"
+    if math.isfinite(low) and math.isfinite(high):
+        return f"{metric_text(metric, middle)} [{metric_text(metric, low)} to {metric_text(metric, high)}]"
+    if math.isfinite(high):
+        return f"{metric_text(metric, middle)} [at most {metric_text(metric, high)}]"
+    if math.isfinite(low):
+        return f"{metric_text(metric, middle)} [at least {metric_text(metric, low)}]"
+    return f"{metric_text(metric, middle)} [no bounds]"
+
+
+def limit(metric, value):
+    """A claim's ceiling as text."""
+    return metric_text(metric, value) if math.isfinite(value) else "none known"
+
+
+def as_speedup(metric, value):
+    """The speed-up (of energy: the factor saved) that a value of a Metric stands for; infinite where all is saved."""
+    if metric in (Metric.time_reduction, Metric.energy_reduction):
+        return 1 / (1 - value) if value < 1 else math.inf
+    return 1 + value if metric is Metric.throughput_gain else value
+
+
+def break_even(answers):
+    """What it takes to meet a claim, one parameter changed at a time, in a sentence; "" where nobody asked.
+
+    answers: {parameter: harness.breakeven.Answer}.
+    """
+    met, missed = [], []
+    for name, answer in answers.items():
+        if math.isfinite(answer.value):
+            met.append(f"{quantity(name, answer.value)} ({answer.factor:.3g}x)")
+        else:
+            missed.append(f"{NONE[name]} does" + (f": {answer.why}" if answer.why else ""))
+    parts = [f"meets it from {', '.join(met)}"] if met else []
+    return "; ".join(parts + missed)
+
+
+def spread(verdict):
+    """The step's time with the best, the median and the worst completion."""
+    return " / ".join(milliseconds(one.step_s) for one in (verdict.best, verdict.median, verdict.worst))
+
+
+def seconds(value):
+    """Seconds as text in the unit that suits."""
+    return ms(value) if value < 1 else f"{value:.4g} s"
