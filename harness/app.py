@@ -28,8 +28,8 @@ def job(node):
         TaskName.baselines: tasks.baselines,
         TaskName.validate: tasks.validate,
         TaskName.record: record,
-        TaskName.explore: tasks.explore,
         TaskName.claims: run_claims,
+        TaskName.explore: tasks.explore,
     }
     return others.get(config.task.name, run_task)(config, folder)
 

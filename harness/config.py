@@ -15,8 +15,8 @@ class TaskName(Enum):
     baselines = "baselines"
     validate = "validate"
     record = "record"
-    explore = "explore"
     claims = "claims"
+    explore = "explore"
 
 
 class DataName(Enum):
@@ -367,8 +367,8 @@ class RunConfig:
     train: TrainConfig
     compare: CompareConfig
     record: RecordConfig
-    explore: ExploreConfig
     map: MapConfig
+    explore: ExploreConfig
     gpu: str | None = None  # these filter what task=baselines lists
     fpga: str | None = None
     device: str | None = None
@@ -416,16 +416,10 @@ def to_config(node):
         raise ConfigError(str(error).splitlines()[0]) from None
 
 
-LEFT_OUT = (
-    "tracking",
-    "resume",
-    "outputs",
-    "record",
-    "explore",
-    "map",
-    "left_out",
+LEFT_OUT = (  # settings that decide no result
+    *("tracking", "resume", "outputs", "record", "map", "explore", "left_out"),
     *FILTERS,
-)  # settings that decide no result
+)
 
 
 def fingerprint(config):
