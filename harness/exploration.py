@@ -21,8 +21,8 @@ METRICS = ("step_s", "energy_j", "area_mm2", "watts", "utilisation")
 """What is kept of each design of a front; watts is the average over the step, the area a proxy."""
 LIMITS = ("macs_most", "area_most_mm2", "no_tile", "dram_capacity", "watts_most")
 """Why a design is left out; of several, the first."""
-BATCH_CELLS = 3_000_000  # (designs, ops) replayed at a time
-LARGEST_BATCH, SMALLEST_BATCH = 2**16, 2**10  # designs
+BATCH_CELLS = 1_500_000  # (designs, ops) replayed at a time
+LARGEST_BATCH, SMALLEST_BATCH = 2**15, 2**10  # designs
 
 
 @dataclass(frozen=True, eq=False)

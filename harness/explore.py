@@ -1,6 +1,5 @@
 """task=explore: search a design space, keep the Pareto front, go on where a search was interrupted."""
 
-import logging
 import time
 from pathlib import Path
 
@@ -8,35 +7,29 @@ from accel_model.space import Space
 from harness.errors import ExploreError
 from harness.exploration import LIMITS, Problem, fingerprint, front, grid, metrics_of, start, widest
 
-LOG = logging.getLogger(__name__)
 CHECKPOINT_S = 1.0  # seconds of search that a killed process loses at most, beside the batch it was at
+EVERY_S = 10  # seconds between lines of progress off a terminal
 FRONT = "pareto.parquet"
 
 
 def explore(config, folder):
     """Search explore.space, write the front and its pictures to `folder`, log them, show them. Returns a small dict."""
-    from harness import tracking
-    from harness.app import run_name
-    from harness.console import console
-    from harness.failures import explained
+    from harness.app import run_name, tracked
+    from harness.console import console, show
     from harness.flow import nominal_design
 
     nominal = nominal_design(config)
     space = Space.around(config.accelerator, config.explore.space, str(nominal.name[0]), "explore.space")
     out = console()
     problem = problem_of(config, space, out.print)
-    place = tracking.prepare(config.tracking)
-    run_id = tracking.start(place, f"explore {run_name(config)}"[:22])
-    try:
-        state, was_interrupted = searched(problem, config, out)
-        deliver(problem, state, nominal, config, folder, (place, run_id), out, was_interrupted)
+    with tracked(config, f"explore {run_name(config)}"[:22], out) as (place, run_id, (say, on_step)):
+        say(f"Replaying designs around {space.name}")
+        state, was_interrupted = searched(problem, config, out, on_step)
+        shown = deliver(problem, state, nominal, config, folder, (place, run_id), was_interrupted)
         if was_interrupted:
+            show(out, *shown)
             raise KeyboardInterrupt
-    except BaseException as error:
-        killed = isinstance(error, KeyboardInterrupt)
-        tracking.abandon(place, run_id, "KILLED" if killed else "FAILED", explained(error) or repr(error))
-        raise
-    tracking.finish(place, run_id, "FINISHED")
+    show(out, *shown)
     return {"folder": str(folder)}
 
 
@@ -61,9 +54,8 @@ def is_grid(problem, config):
     return problem.space.count <= config.explore.grid_most
 
 
-def searched(problem, config, out):
+def searched(problem, config, out, on_step):
     """(State, whether it was interrupted) of the search, gone on with from its checkpoint where resume=true."""
-    from harness.console import counting
     from harness.front_file import load_state, save_state
     from harness.sampling import sampled
 
@@ -86,32 +78,46 @@ def searched(problem, config, out):
             f"An interrupted exploration of {earlier.done:,} designs is replaced; resume=true would go on with it"
         )
     steps = grid(problem, state) if whole else sampled(problem, state, total, settings.population, config.seed)
-    interrupted, saved = False, time.monotonic()
+    interrupted, saved, tell = False, time.monotonic(), teller(out, on_step, state.done, total)
     try:
-        with counting(out, f"Replaying designs of {problem.space.name}", total, state.done) as on_done:
-            for state in steps:
-                on_done(min(state.done, total))
-                if time.monotonic() - saved > CHECKPOINT_S:
-                    save_state(path, problem, state, key)
-                    saved = time.monotonic()
+        for state in steps:
+            tell(min(state.done, total))
+            if time.monotonic() - saved > CHECKPOINT_S:
+                save_state(path, problem, state, key)
+                saved = time.monotonic()
     except KeyboardInterrupt:
         interrupted = True
     save_state(path, problem, state, key)
     return state, interrupted
 
 
-def deliver(problem, state, nominal, config, folder, tracked, out, was_interrupted):
-    """Write the result files, log them to `tracked` (Place, run id), and show the front.
+def teller(out, on_step, first, total):
+    """A function of the designs done that shows them with their rate: a bar, or a line now and then off a terminal."""
+    began = said = time.monotonic()
+
+    def tell(done):
+        nonlocal said
+        now = time.monotonic()
+        per_s = (done - first) / max(now - began, 1e-9)
+        on_step(done, total, f"{per_s:,.0f} designs/s")
+        if not out.is_terminal and now - said >= EVERY_S:
+            said = now
+            out.print(f"{done:,} of {total:,} designs, {per_s:,.0f}/s, {(total - done) / per_s:,.0f} s left")
+
+    return tell
+
+
+def deliver(problem, state, nominal, config, folder, logged_to, was_interrupted):
+    """Write the result files, log them to `logged_to` (Place, run id), and return (tables, lines) for the terminal.
 
     Raises ExploreError where nothing that was looked at runs and meets the limits.
     """
     from harness import explore_summary, results, tracking
     from harness.app import shell_command
-    from harness.console import show
     from harness.front_file import save_table
     from harness.pictures.pareto import pareto
 
-    rows, place, run_id = front(problem, state.rows), *tracked
+    rows, place, run_id = front(problem, state.rows), *logged_to
     if not len(rows["excess"]) and not was_interrupted:
         raise ExploreError(explore_summary.nothing(problem, state))
     command = shell_command()
@@ -128,8 +134,7 @@ def deliver(problem, state, nominal, config, folder, tracked, out, was_interrupt
     if was_interrupted:
         again = command if config.resume else f"{command} resume=true"
         lines += ["", f"Interrupted. Nothing is lost: `{again}` goes on.", f"So far: {folder}"]
-        show(out, [explore_summary.table(found)], lines)
-        return
+        return [explore_summary.table(found)], lines
     results.write_json(folder / results.RESULT, explore_summary.as_json(found, config, command))
     tracking.log(
         place,
@@ -142,4 +147,4 @@ def deliver(problem, state, nominal, config, folder, tracked, out, was_interrupt
     )
     ui, url = tracking.page(place, run_id)
     lines += ["", f"Results: {folder}", *([f"Browse:  {ui}"] if ui else []), *([f"         {url}"] if url else [])]
-    show(out, [explore_summary.table(found)], lines)
+    return [explore_summary.table(found)], lines
