@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: setup run test lint bench clean
+.PHONY: setup run test lint bench fpga clean
 
 setup: $(STAMP)
 
@@ -29,6 +29,11 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m pytest tests/bench --benchmark-only $(ARGS)
+
+# Place and route: hours on one core for all variants; what has a result is not repeated.
+fpga: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[fpga]"
+	$(BIN)/python -m accel_model.rtl.place_and_route baselines/data/placed $(ARGS)
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache

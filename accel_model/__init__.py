@@ -10,6 +10,7 @@ _PUBLIC = {
     "Design": "accel_model.design",
     "Report": "accel_model.report",
     "replay": "accel_model.engine",
+    "replay_all": "accel_model.engine",
 }
 __all__ = list(_PUBLIC)
 

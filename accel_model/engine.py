@@ -15,7 +15,7 @@ from accel_model.report import Bound, Report
 from accel_model.tiles import Speeds
 from accel_model.tiling import Arrays
 from accel_model.types import PRECISIONS, Phase
-from accel_model.work import PRECISION_OF, Units, host_bytes, unavoidable_bytes, work_of
+from accel_model.work import PRECISION_OF, Units, host_bytes, joined, unavoidable_bytes, work_of
 
 LARGEST_CYCLES = 2.0**53
 PER_OP = [f.name for f in fields(Report) if f.default is None]
@@ -30,16 +30,30 @@ def replay(trace, design, per_op=True, workers=None, must_run=True):
     false keeps designs that cannot run an op (no tile fits the buffer, or more than 2^53 cycles), with infinite step_s
     and energy_j, where true raises DesignError. Returns a Report. Raises TraceError for an empty trace.
     """
-    if not len(trace):
+    return _replayed((trace,), design, per_op, workers, must_run)[0]
+
+
+def replay_all(traces, design, workers=None, must_run=True):
+    """The Reports, sums only, of several traces on the same designs, faster than one `replay` after another.
+
+    What depends on a design and not on a trace is done once, so that many small traces cost little more than one.
+    Arguments and errors are as for `replay`; returns a list in the order of `traces`.
+    """
+    return _replayed(tuple(traces), design, False, workers, must_run) if traces else []
+
+
+def _replayed(traces, design, per_op, workers, must_run):
+    if not all(len(trace) for trace in traces):
         raise TraceError("the trace has no ops: capture a step, or make a trace with Trace.from_gemms")
     columns = {f.name: to_numpy(getattr(design, f.name)) for f in fields(design) if f.name != "name"}
-    out = _empty(len(design), len(trace) if per_op else 0)
+    out = _empty(len(design), len(traces), len(traces[0]) if per_op else 0)
+    works = {fusion: joined([work_of(trace, fusion) for trace in traces]) for fusion in _used(columns["fusion"])}
     prepared = {}
-    ranks = _ranks(trace, columns)
+    ranks = _ranks(works, columns)
 
     def work_at(fusion, rank):
         if (fusion, rank) not in prepared:
-            prepared[fusion, rank] = _Prepared(trace, fusion, rank, design.rows)
+            prepared[fusion, rank] = _Prepared(traces, works[fusion], rank, design.rows)
         return prepared[fusion, rank]
 
     jobs = [(work_at(bool(group.fusion), group.rank), group) for group in alike(columns, ranks, work_at)]
@@ -59,21 +73,31 @@ def replay(trace, design, per_op=True, workers=None, must_run=True):
     else:
         for job in jobs:
             run(job)
-    return _finish(trace, columns, out)
+    of_ops = {name: values for name, values in out.items() if name in PER_OP}
+    sums = {name: values for name, values in out.items() if name not in PER_OP}
+    return [
+        _finish(trace, columns, {name: values[:, i] for name, values in sums.items()} | of_ops)
+        for i, trace in enumerate(traces)
+    ]
 
 
-def _ranks(trace, columns):
-    """int64 (designs,), the rank of each design's buffer among the thresholds of its variant of the trace."""
+def _used(flags):
+    return np.unique(flags).tolist()
+
+
+def _ranks(works, columns):
+    """int64 (designs,), the rank of each design's buffer among the thresholds of its variant of the work."""
     rank = np.full(len(columns["rows"]), -1)
-    for fusion in np.unique(columns["fusion"]).tolist():
+    for fusion, work in works.items():
         mine = columns["residency"] & (columns["fusion"] == fusion)
-        rank[mine] = work_of(trace, fusion).rank(columns["buffer_bytes"][mine])
+        rank[mine] = work.rank(columns["buffer_bytes"][mine])
     return rank
 
 
-def _empty(count, ops):
-    out = {"phase_s": np.empty((count, len(Phase))), "bound_s": np.empty((count, len(Bound)))}
-    out |= {"energy_j": np.empty(count), "dram_total_bytes": np.empty(count), "runs": np.ones(count, dtype=bool)}
+def _empty(count, traces, ops):
+    out = {"phase_s": np.empty((count, traces, len(Phase))), "bound_s": np.empty((count, traces, len(Bound)))}
+    out |= {"energy_j": np.empty((count, traces)), "dram_total_bytes": np.empty((count, traces))}
+    out["runs"] = np.ones((count, traces), dtype=bool)
     if ops:
         types = {name: np.int64 if name in WHOLE_NUMBERS else np.float64 for name in PER_OP}
         out |= {name: np.zeros((count, ops), dtype=dtype) for name, dtype in types.items()}
@@ -81,21 +105,25 @@ def _empty(count, ops):
 
 
 class _Prepared:
-    """The distinct work of a trace for one buffer rank, in arrays like `like`."""
+    """The distinct work of traces for one buffer rank, in arrays like `like`; work: their joined Work."""
 
-    def __init__(self, trace, fusion, rank, like):
+    def __init__(self, traces, work, rank, like):
         self.xp, self.device = namespace(like), device(like)
-        work = work_of(trace, fusion)
         units, self.row_of = work.at(rank)
-        self.head = work.head
+        self.head, self.traces = work.head, len(traces)
         has_macs = units.m > 0  # they sort last: their groups are above 0
         self.without = int((~has_macs).sum())
         gemms, shape_of = units.take(np.flatnonzero(has_macs)).distinct_gemms()
-        weights = np.zeros((len(units), len(Phase)))
-        np.add.at(weights, (self.row_of, trace.ops.phase[work.head]), 1.0)
+        phase = np.concatenate([trace.ops.phase for trace in traces])[work.head]
+        of_trace = np.repeat(np.arange(len(traces)), [len(trace) for trace in traces])[work.head]
+        weights = np.zeros((len(units), len(traces), len(Phase)))
+        np.add.at(weights, (self.row_of, of_trace, phase), 1.0)
         self.units, self.gemms = (Units(**{n: self.array(v) for n, v in vars(u).items()}) for u in (units, gemms))
         self.shape_of = self.xp.asarray(shape_of, device=self.device)
-        self.weights = self.array(weights)
+        self.weights = self.array(weights.reshape(len(units), -1))  # (units, traces x phases)
+        self.each = self.array(weights.sum(axis=2))  # (units, traces)
+        self.used = np.zeros((len(gemms), len(traces)))  # how often a distinct GEMM stands in a trace
+        np.add.at(self.used, shape_of, weights.sum(axis=2)[has_macs])
 
     def array(self, values):
         """`values` in float64, on the backend."""
@@ -131,12 +159,12 @@ def _run(work, group, columns, names, per_op, must_run):
 def _gemms(work, plans, chunk, columns, names, must_run):
     """Gemms of all units of `work` on the designs of `chunk`: (designs, units), zeros for units without MACs.
 
-    Also bool (designs,), those that run every unit; the others have zeros where they cannot.
+    Also bool (designs, traces), those that run every unit of a trace; the others have zeros where they cannot.
     """
     xp, distinct = work.xp, chunk.distinct
     zeros = xp.zeros((len(chunk.rows), work.without), dtype=xp.float64, device=work.device)
     if not plans:
-        return Gemms(*[zeros] * len(fields(Gemms))), np.ones(len(chunk.rows), dtype=bool)
+        return Gemms(*[zeros] * len(fields(Gemms))), np.ones((len(chunk.rows), work.traces), dtype=bool)
     design = {n: work.array(columns[n][distinct])[:, None] for n in ("clock_hz", "buffer_bytes", "dram_write_cost")}
     rate = xp.take(work.array(columns["mac_rate"][distinct]), _whole(xp, work.gemms.precision), axis=1)
     buffer_bytes_per_s = columns["buffer_bytes_per_s"][distinct]
@@ -158,7 +186,8 @@ def _gemms(work, plans, chunk, columns, names, must_run):
         costs = Gemms(*(choose(can_run, getattr(costs, f.name), 0.0) for f in fields(Gemms)))
     of_design, of_unit = xp.asarray(chunk.distinct_of, device=work.device), work.shape_of
     wide = (xp.take(xp.take(getattr(costs, f.name), of_design, axis=0), of_unit, axis=1) for f in fields(Gemms))
-    return Gemms(*(xp.concat([zeros, values], axis=1) for values in wide)), can.all(axis=1)[chunk.distinct_of]
+    runs = (~can).astype(np.float64) @ work.used == 0
+    return Gemms(*(xp.concat([zeros, values], axis=1) for values in wide)), runs[chunk.distinct_of]
 
 
 def _can_run(costs):
@@ -190,13 +219,12 @@ def _whole(xp, values):
 
 def _sums(work, costs, per_op):
     xp, op_s = work.xp, costs["op_s"]
-    each = xp.sum(work.weights, axis=1)
-    won = [xp.where(costs["bound"] == float(bound), op_s, xp.zeros_like(op_s)) @ each for bound in Bound]
+    won = [xp.where(costs["bound"] == float(bound), op_s, xp.zeros_like(op_s)) @ work.each for bound in Bound]
     sums = {
-        "phase_s": op_s @ work.weights,
-        "bound_s": xp.stack(won, axis=1),
-        "energy_j": costs["op_energy_j"] @ each,
-        "dram_total_bytes": costs["dram_bytes"] @ each,
+        "phase_s": xp.reshape(op_s @ work.weights, (op_s.shape[0], work.traces, len(Phase))),
+        "bound_s": xp.stack(won, axis=2),
+        "energy_j": costs["op_energy_j"] @ work.each,
+        "dram_total_bytes": costs["dram_bytes"] @ work.each,
     }
     sums = {name: to_numpy(values) for name, values in sums.items()}
     if per_op:

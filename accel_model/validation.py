@@ -101,6 +101,45 @@ def cells(resnet50=None):
     return result
 
 
+ERROR_COLUMNS = ("quantity", "chip", "workload", "layer", "batch", "metric", "published", "simulated", "log_error")
+TIMES = {
+    "Eyeriss v1": "total_latency",
+    "TPU v2": "training_throughput_per_chip",
+    "TPU v3": "training_throughput_per_chip",
+}
+"""The metric of each chip that tells how wrong a time is: silicon that did the very work that the model replays. Left
+out: estimates by vendors (NVDLA), stand-in layers (TPU v1) and times with a host's work in them (Gemmini)."""
+
+
+def model_errors(table):
+    """Rows of ERROR_COLUMNS: signed errors ln(simulated / published) of times and energies, from the Cells of `table`.
+
+    A throughput's error counts as that of the time it is the inverse of. Energies are power times latency. Sums over
+    layers are left out, for they say nothing that their layers do not.
+    """
+    kept = [cell for cell in table if np.isfinite(cell.simulated) and cell.layer != "Total"]
+    power = {cell.layer: cell for cell in kept if cell.metric == "power"}
+    rows = []
+    for cell in kept:
+        if TIMES.get(cell.chip) != cell.metric:
+            continue
+        sign = -1.0 if "throughput" in cell.metric else 1.0
+        error = sign * float(np.log(cell.simulated / cell.published))
+        rows.append(_error_row("time", cell, cell.metric, cell.published, cell.simulated, error))
+        if cell.chip == "Eyeriss v1":
+            watts = power[cell.layer]
+            published, simulated = cell.published * watts.published, cell.simulated * watts.simulated
+            error = float(np.log(simulated / published))
+            rows.append(_error_row("energy", cell, "power x total_latency", published, simulated, error))
+    return rows
+
+
+def _error_row(quantity, cell, metric, published, simulated, error):
+    texts = (quantity, cell.chip, cell.workload, cell.layer, cell.batch, metric)
+    numbers = (f"{value:.6g}" for value in (published, simulated, error))
+    return dict(zip(ERROR_COLUMNS, (*texts, *numbers), strict=True))
+
+
 def summary(table):
     """{(chip, metric): quantiles (0, 25, 50, 75, 100 %) of ln(simulated / published)} over the Cells of `table`."""
     groups = {}

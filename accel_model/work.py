@@ -143,6 +143,30 @@ def work_of(trace, fusion):
     )
 
 
+def joined(works):
+    """One Work of several, whose ops and groups stand one after another; tensors never cross from one to the next."""
+    if len(works) == 1:
+        return works[0]
+    groups = np.cumsum([0, *(len(work.head) for work in works)])
+    ops = np.cumsum([0, *(len(work.of_op) for work in works)])
+
+    def stacked(name, offsets=None):
+        parts = [getattr(work, name) for work in works]
+        return np.concatenate(parts if offsets is None else [p + o for p, o in zip(parts, offsets[:-1], strict=True)])
+
+    units = {f.name: np.concatenate([getattr(work.units, f.name) for work in works]) for f in fields(Units)}
+    return Work(
+        units=Units(**units),
+        of_op=stacked("of_op", groups),
+        head=stacked("head", ops),
+        group=stacked("group", groups),
+        column=stacked("column"),
+        size=stacked("size"),
+        distance=stacked("distance"),
+        thresholds=np.unique(stacked("thresholds")),
+    )
+
+
 def unavoidable_bytes(trace):
     """(read, written): DRAM bytes of a step that no schedule avoids but by what its buffer holds from the step before.
 

@@ -7,14 +7,16 @@ of its names is used.
 import importlib
 
 from baselines.catalogue import load
+from baselines.energy import meter
 from baselines.errors import BaselineError
 from baselines.measurement import Measurement, from_samples
 from baselines.published import left_out, published
 from baselines.recorded import from_json, load_recorded, read_recorded, to_json
+from baselines.remarks import remarks
 from baselines.sampling import Plan
 from baselines.specs import GpuSpec, gpu_specs
 
-LIVE_NAMES = ("StepTimer", "best_device", "device_context", "measure", "measure_all")
+LIVE_NAMES = ("StepTimer", "best_device", "device_context", "energy_counter", "measure", "measure_all")
 
 __all__ = [
     "BaselineError",
@@ -27,8 +29,10 @@ __all__ = [
     "left_out",
     "load",
     "load_recorded",
+    "meter",
     "published",
     "read_recorded",
+    "remarks",
     "to_json",
     *LIVE_NAMES,
 ]

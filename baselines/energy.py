@@ -9,6 +9,8 @@ from baselines.errors import DeviceError
 from baselines.nvml import opened
 
 IDLE_S = 1.0
+SHORTEST_S = 0.5  # of a window, long against the 20 to 100 ms after which NVML's counter moves
+NO_COUNTER = "the device has no energy counter that is known here"
 RAPL = Path("/sys/class/powercap")
 
 
@@ -61,7 +63,7 @@ def energy_per_step(counter, run, step_s, window_s, idle_s=IDLE_S):
     device has done them. The note gives the window and the idle power, which is part of the energy.
     """
     if counter is None:
-        return math.nan, "the device has no energy counter that is known here"
+        return math.nan, NO_COUNTER
     if not window_s:
         return math.nan, "not asked for"
     try:
@@ -76,10 +78,45 @@ def energy_per_step(counter, run, step_s, window_s, idle_s=IDLE_S):
     return used_j / steps, f"{counter.name}, {steps} steps in {seconds:.2f} s, idle {idle_w:.1f} W included"
 
 
+def meter(counter, idle_s=IDLE_S):
+    """Begin to count the energy of steps that run elsewhere, a training loop's; measures the idle power first.
+
+    counter: as in `energy_per_step`. Returns a function (steps) that ends the count and gives (joules per step, note);
+    (NaN, reason) where there is no counter to read or the window was too short for it.
+    """
+    if counter is None:
+        return lambda steps: (math.nan, NO_COUNTER)
+    try:
+        idle_j, seconds = _used(counter, lambda: time.sleep(idle_s))
+        idle_w = idle_j / seconds if seconds else math.nan
+        before, started = counter.read(), time.perf_counter()
+    except DeviceError as error:
+        reason = str(error)
+        return lambda steps: (math.nan, reason)
+
+    def end(steps):
+        try:
+            used_j, seconds = _moved(counter, before), time.perf_counter() - started
+        except DeviceError as error:
+            return math.nan, str(error)
+        if seconds < SHORTEST_S:
+            return math.nan, f"{seconds:.2f} s are too short for {counter.name}"
+        if not used_j > 0:
+            return math.nan, f"{counter.name} did not move in {seconds:.2f} s"
+        note = f"{counter.name}, {steps} steps in {seconds:.2f} s with all between them, idle {idle_w:.1f} W included"
+        return used_j / steps, note
+
+    return end
+
+
 def _used(counter, run):
     """(joules, seconds) that `run()` takes."""
     before, started = counter.read(), time.perf_counter()
     run()
-    after, seconds = counter.read(), time.perf_counter() - started
-    used = zip(before, after, counter.spans(), strict=True)
-    return sum(end - start if end >= start else end - start + span for start, end, span in used), seconds
+    return _moved(counter, before), time.perf_counter() - started
+
+
+def _moved(counter, before):
+    """Joules that the counter moved since it read `before`."""
+    used = zip(before, counter.read(), counter.spans(), strict=True)
+    return sum(end - start if end >= start else end - start + span for start, end, span in used)

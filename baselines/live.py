@@ -17,6 +17,7 @@ from baselines.errors import BaselineError, DeviceError, LossError, MeasurementE
 from baselines.machine import machine_context
 from baselines.measurement import SCOPES, from_samples
 from baselines.nvml import gpu_state
+from baselines.remarks import remarks
 from baselines.sampling import Plan, Warm, take, warm_up
 
 CHECKED_STEPS = 3
@@ -33,8 +34,10 @@ def best_device(wanted="auto"):
     Raises DeviceError, which says why a device that was asked for cannot be used.
     """
     if wanted == "auto":
-        if torch.cuda.is_available() and not _cuda_fault(0):
-            return "cuda"
+        if torch.cuda.is_available():
+            if not (fault := _cuda_fault(0)):
+                return "cuda"
+            _log.warning("going on without the GPU: %s", fault)
         return "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(wanted)
@@ -70,6 +73,13 @@ def _cuda_fault(index):
             f"{torch.cuda.get_device_name(index)} has compute capability {major}.{minor} and this torch "
             f"({torch.__version__}) needs {min(built) / 10:.1f} or newer: install an older torch built for it"
         )
+    try:
+        torch.zeros(1, device=f"cuda:{index}").cpu()
+    except RuntimeError as error:
+        return (
+            f"{torch.cuda.get_device_name(index)} refuses its first use ({_first_line(error)}): look in nvidia-smi for "
+            f"a process that holds it alone or fills its memory"
+        )
     return ""
 
 
@@ -80,7 +90,7 @@ def device_context(device):
     clocks, power limit, temperature and the number of other processes, as far as NVML answers.
     """
     device = torch.device(device)
-    context = machine_context() | {"torch": str(torch.__version__), "clock": "perf_counter"}
+    context = machine_context() | {"torch": str(torch.__version__), "clock": "perf_counter"} | _torch_settings()
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         return context | {
@@ -131,12 +141,13 @@ def measure(
     device,
     mode="eager",
     *,
-    workload,
-    model,
-    batch_size,
-    precision,
-    scope="step_and_copy",
+    workload="",
+    model=None,
+    batch_size=None,
+    precision="fp32",
+    scope=None,
     batch=(),
+    batches=None,
     variant="",
     dataset="",
     input_shape="",
@@ -145,18 +156,24 @@ def measure(
 ):
     """The live Measurement of a training step in one mode and scope; `measure_all` tells what the arguments mean.
 
-    Raises BaselineError where that mode cannot be measured.
+    Where they are not given, the model's name and the batch size are read off `step` and `batch`, and the scope is
+    "step" for a step that could copy a batch in and was given none. Raises BaselineError where that cannot be told, and
+    where the mode cannot be measured.
     """
+    if scope is None:
+        copies_nothing = hasattr(step, "compute") and not (hasattr(step, "copy_in") and len(batch))
+        scope = "step" if copies_nothing else "step_and_copy"
     found, refused = measure_all(
         step,
         device,
         (mode,),
         (scope,),
         workload=workload,
-        model=model,
-        batch_size=batch_size,
+        model=model or _name(step),
+        batch_size=_batch_size(step, batch) if batch_size is None else batch_size,
         precision=precision,
         batch=batch,
+        batches=batches,
         variant=variant,
         dataset=dataset,
         input_shape=input_shape,
@@ -179,6 +196,7 @@ def measure_all(
     batch_size,
     precision,
     batch=(),
+    batches=None,
     variant="",
     dataset="",
     input_shape="",
@@ -194,22 +212,21 @@ def measure_all(
     `step.optimizer`: "graphs" captures compute() in a CUDA graph, "compiled" compiles the model, and the mode's losses
     must agree with eager's from the same state before it is timed.
     The step trains in earnest; weights and optimiser state go back to where they were before each block and at the end.
-    batch: what copy_in takes; tensors are pinned for a GPU.
+    batch: what copy_in takes; tensors are pinned for a GPU. batches: an iterator of such batches without an end, as a
+    data loader makes them; with it "step_and_loading" times fetching the next batch, copying it and compute().
     precision: what the step computes in; "fp32" turns TF32 off and "tf32" turns it on while measuring.
     plan: a sampling Plan. Returns a list of Measurements and a list of (mode, BaselineError) of modes left out; raises
     BaselineError where not even the first eager steps run, or a name is none.
     """
     device = torch.device(best_device(str(device)))
-    allowed = (
-        SCOPES if not hasattr(step, "compute") else ("step", *(["step_and_copy"] if hasattr(step, "copy_in") else []))
-    )
+    allowed = _scopes(step, batches)
     for scope in scopes:
         if scope not in allowed:
             raise MeasurementError(
                 f"scope is {scope!r} and this step can be timed in {', '.join(allowed)}: name one of them"
             )
     with _settings(device, precision):
-        job = _start(step, device, batch, batch_size, precision, plan or Plan())
+        job = _start(step, device, batch, batches, batch_size, precision, plan or Plan())
         try:
             runs, refused = _interleaved(job, modes, scopes)
             short = [mode for mode, error in refused if isinstance(error, OutOfMemoryError)]
@@ -238,7 +255,7 @@ def measure_all(
             steps_per_sample=one.steps_per_sample,
             energy_j=one.energy_j,
             energy_note=one.energy_note,
-            notes="; ".join(filter(None, (notes, *_flags(one.warm, one.context)))),
+            notes="; ".join(filter(None, (notes, *_unstable(one.warm), *remarks(one.context)))),
         )
         for one in runs
     ]
@@ -252,6 +269,7 @@ class _Job:
     step: object
     device: torch.device
     batch: tuple
+    batches: object  # iterator of batches, or None
     batch_size: int
     precision: str
     plan: Plan
@@ -273,15 +291,38 @@ class _Run:
     context: dict
 
 
-def _start(step, device, batch, batch_size, precision, plan):
+def _name(step):
+    """What to call the model of a step: its class, or the function's name."""
+    model = getattr(step, "model", None)
+    return type(model).__name__ if model is not None else getattr(step, "__name__", type(step).__name__)
+
+
+def _batch_size(step, batch):
+    """The samples of a step, as its first tensor tells; raises MeasurementError where there is none."""
+    first = next(iter(batch), getattr(step, "inputs", None))
+    if not isinstance(first, torch.Tensor) or not first.dim():
+        raise MeasurementError("how many samples the step trains on cannot be told from it: give batch_size=...")
+    return len(first)
+
+
+def _scopes(step, batches):
+    """What of a step can be timed; a bare callable is timed as it is, and may cover anything."""
+    if not hasattr(step, "compute"):
+        return SCOPES
+    if not hasattr(step, "copy_in"):
+        return ("step",)
+    return ("step", "step_and_copy", *(["step_and_loading"] if batches is not None else []))
+
+
+def _start(step, device, batch, batches, batch_size, precision, plan):
     """The _Job of a step after the two steps that create its gradients and optimiser state; raises BaselineError."""
     with _explained(device, batch_size):
         batch = tuple(_pinned(one, device) for one in batch)
         for _ in range(2):
-            _before(step, batch, "step_and_copy")()
+            _before(step, batch, None, "step_and_copy" if batch else "step")()
             loss = _compute(step)()
         _loss_value(loss)
-        return _Job(step, device, batch, batch_size, precision, plan, _State(step))
+        return _Job(step, device, batch, batches, batch_size, precision, plan, _State(step))
 
 
 def _interleaved(job, modes, scopes):
@@ -301,7 +342,7 @@ def _interleaved(job, modes, scopes):
     try:
         with _explained(job.device, job.batch_size):
             samples = take(timers, warms, job.plan)
-            context = device_context(job.device) | _torch_settings()
+            context = device_context(job.device)
             energies = [_energy(job, timer, warm.step_s) for timer, warm in zip(timers, warms, strict=True)]
     except BaselineError as error:
         error = _freed(error)
@@ -352,7 +393,7 @@ class _Timer:
 
     def __init__(self, job, mode, scope):
         self.mode, self.scope, self._device = mode, scope, job.device
-        self._before, self.restart = _before(job.step, job.batch, scope), job.state.restore
+        self._before, self.restart = _before(job.step, job.batch, job.batches, scope), job.state.restore
 
     def __call__(self, samples, steps):
         """float64 (samples,), seconds per step; each sample is `steps` steps back to back, and nothing lies between."""
@@ -456,10 +497,13 @@ def _compute(step):
     return getattr(step, "compute", step)
 
 
-def _before(step, batch, scope):
-    """What is run before each compute() within `scope`: the copy of the batch, or nothing."""
-    copies = hasattr(step, "copy_in") and hasattr(step, "compute") and scope != "step"
-    return partial(step.copy_in, *batch) if copies else lambda: None
+def _before(step, batch, batches, scope):
+    """What is run before each compute() within `scope`: the loading of a batch, the copy of it, or nothing."""
+    if scope == "step" or not (hasattr(step, "copy_in") and hasattr(step, "compute")):
+        return lambda: None
+    if scope == "step_and_loading":
+        return lambda: step.copy_in(*next(batches))
+    return partial(step.copy_in, *batch)
 
 
 def _losses(job, mode, seed):
@@ -527,33 +571,33 @@ def _settings(device, precision):
 
 
 def _torch_settings():
-    """The settings that decide how fast and how exactly torch computes."""
+    """The settings that decide how fast and how exactly torch computes; those it will not tell are left out.
+
+    torch refuses to read the older settings of TF32 once the newer ones were written.
+    """
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    return {
-        "tf32_matmul": matmul.allow_tf32,
-        "tf32_convolution": cudnn.allow_tf32,
-        "convolutions_searched": cudnn.benchmark,
-    }
+    found = {"convolutions_searched": cudnn.benchmark}
+    for name, backend in (("tf32_matmul", matmul), ("tf32_convolution", cudnn)):
+        with contextlib.suppress(RuntimeError):
+            found[name] = backend.allow_tf32
+    return found
 
 
-def _flags(warm, context):
-    """What a reader of the measurement must know, as texts."""
-    if not warm.stable:
-        yield "not stable when the warm-up ended"
-    if context.get("other_processes"):
-        yield f"{context['other_processes']} other processes on the device"
-    if context["load_average"] > context["cpus"] + 0.5:
-        yield f"the machine was busy: {context['load_average']:.1f} processes wanted its {context['cpus']} CPUs"
-    slow = {"hardware_slowdown", "software_thermal", "hardware_thermal", "hardware_power_brake"}
-    if reasons := slow.intersection(context.get("slowdown_reasons", "").split(",")):
-        yield f"the device was slowed down: {', '.join(sorted(reasons))}"
+def _unstable(warm):
+    return [] if warm.stable else ["not stable when the warm-up ended"]
+
+
+def energy_counter(device):
+    """The counter of the energy that a torch device uses, or None where none is known."""
+    device = torch.device(device)
+    return {"cuda": lambda: NvmlCounter(_uuid(device)), "cpu": RaplCounter}.get(device.type, lambda: None)()
 
 
 def _energy(job, timer, step_s):
     """(joules per step, note) of the device while `timer`'s step repeats."""
-    counter = {"cuda": lambda: NvmlCounter(_uuid(job.device)), "cpu": RaplCounter}.get(job.device.type, lambda: None)()
     timer.restart()
-    return energy_per_step(counter, lambda steps: timer(1, steps), step_s, job.plan.energy_window_s)
+    run = partial(timer, 1)
+    return energy_per_step(energy_counter(job.device), run, step_s, job.plan.energy_window_s)
 
 
 def _uuid(device):

@@ -8,11 +8,11 @@ import numpy as np
 from baselines.errors import MeasurementError
 from baselines.resampling import cut, median_interval
 
-KINDS = ("live", "recorded", "published")
+KINDS = ("live", "recorded", "published", "placed")
 DEVICE_KINDS = ("gpu", "cpu", "fpga", "other")
 MODES = ("eager", "graphs", "compiled", "unstated")
-CLOCKS = ("cuda_event", "perf_counter", "published")
-CONFIDENCES = ("measured", "verified", "recalled")
+CLOCKS = ("cuda_event", "perf_counter", "published", "modelled")
+CONFIDENCES = ("measured", "verified", "recalled", "modelled")
 SCOPES = ("step", "step_and_copy", "step_and_loading", "forward_backward", "unstated")
 """What a time covers: the step on the device alone; with the batch's host-to-device copy (the judged scope);
 with the loading of the data; the forward and backward passes without an optimiser; unstated (rates of operations)."""

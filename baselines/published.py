@@ -46,6 +46,10 @@ class LeftOut:
     source: str
     locator: str
     reason: str
+    workload: str = ""  # that its model, data set and input match, or ""
+    precision: str = ""
+    device_kind: str = ""
+    year: int = 0
 
 
 class _Unfit(Exception):
@@ -96,9 +100,20 @@ def published(
     )
 
 
-def left_out(folder=DATA):
-    """Every row of the published tables that is no baseline, as a list of LeftOut with the reason; raises FileError."""
-    return _read(folder, RELATIVE_UNCERTAINTY)[1]
+def left_out(folder=DATA, *, workload=None, device=None, device_kind=None, model=None, precision=None, year=None):
+    """The rows of the published tables that are no baselines and pass the filters, as LeftOuts with their reasons.
+
+    For the filters see `select`. Raises FileError for a broken table, BaselineError for a filter that cannot be.
+    """
+    return select(
+        _read(folder, RELATIVE_UNCERTAINTY)[1],
+        workload=workload,
+        device=device,
+        device_kind=device_kind,
+        model=model,
+        precision=precision,
+        year=year,
+    )
 
 
 def _read(folder, relative_uncertainty):
@@ -118,10 +133,25 @@ def _read(folder, relative_uncertainty):
             try:
                 kept.append(_measurement(row, fields_of(row, sources), matches, classes, relative_uncertainty))
             except (_Unfit, BaselineError) as error:
-                where = f"{name}, line {row['line']}"
-                source = (row["source_title"], row["source_locator"])
-                refused.append(LeftOut(where, row["device"], row["model"], *source, str(error)))
+                refused.append(_left_out(f"{name}, line {row['line']}", row, str(error), matches, classes))
     return kept, refused
+
+
+def _left_out(where, row, reason, matches, classes):
+    """The LeftOut of a row, with what can be told of it however broken it is."""
+    match = find_match(matches, row["model"], row["source_title"], row["dataset"], row.get("input_shape", ""))
+    return LeftOut(
+        where=where,
+        device=row["device"],
+        model=row["model"],
+        source=row["source_title"],
+        locator=row["source_locator"],
+        reason=reason,
+        workload=match.workload if match else "",
+        precision=classes.get(row["precision"].lower(), row["precision"]),
+        device_kind=row.get("device_kind", "fpga").lower(),
+        year=int(row["year"]) if row["year"].isdecimal() else 0,
+    )
 
 
 def _measurement(row, fields, matches, classes, relative_uncertainty):

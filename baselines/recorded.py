@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from baselines.errors import BaselineError, FileError
+from baselines.json_object import parse_object
 from baselines.measurement import Measurement
 from baselines.selection import select
 
@@ -60,7 +61,7 @@ def from_json(text, where):
     future schema, other units, unknown, missing or doubled fields, values that cannot be, missing context, or a median
     that does not follow from the samples.
     """
-    data = _object(text, where)
+    data = parse_object(text, where, MAX_BYTES, "record the measurement again, with fewer samples if it is too large")
     if data.get("schema") != SCHEMA:
         raise FileError(f"{where}: schema is {data.get('schema')!r}: a recorded measurement says {SCHEMA!r}")
     version = data.get("schema_version")
@@ -139,28 +140,6 @@ def load_recorded(
         confidence=confidence,
         scope=scope,
     )
-
-
-def _object(text, where):
-    """The one JSON object in `text`; raises FileError."""
-
-    def refuse_constant(name):
-        raise ValueError(f"{name} is no number in JSON")
-
-    def refuse_doubles(pairs):
-        if len(found := dict(pairs)) < len(pairs):
-            raise ValueError("a field is given twice")
-        return found
-
-    if len(text) > MAX_BYTES:
-        raise FileError(f"{where}: larger than {MAX_BYTES // 2**20} MiB: record fewer samples")
-    try:
-        data = json.loads(text, parse_constant=refuse_constant, object_pairs_hook=refuse_doubles)
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"{where}: not valid JSON ({str(error)[:200]}): record the measurement again") from None
-    if not isinstance(data, dict):
-        raise FileError(f"{where}: holds no JSON object: record the measurement again")
-    return data
 
 
 def _check_samples(values, where):

@@ -1,5 +1,6 @@
 """One job of the command line: read the settings, do the task, write the results, show them."""
 
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ def job(node):
     from hydra.core.hydra_config import HydraConfig
 
     from harness import tasks
+    from harness.claims_task import run_claims
     from harness.record import record
 
     config = to_config(node)
@@ -26,30 +28,48 @@ def job(node):
         TaskName.baselines: tasks.baselines,
         TaskName.validate: tasks.validate,
         TaskName.record: record,
+        TaskName.claims: run_claims,
     }
     return others.get(config.task.name, run_task)(config, folder)
 
 
 def run_task(config, folder):
     """Train, capture, replay, compare, judge, log."""
-    from hydra.core.hydra_config import HydraConfig
-
-    from harness import flow, results, tracking
-    from harness.callbacks import read_parent
-    from harness.console import console, progress, show
-    from harness.failures import explained
+    from harness import flow, results
+    from harness.console import console, show
 
     flow.nominal_design(config)  # refused before anything slow
-    hydra = HydraConfig.get()
     out = console()
     if config.resume and (earlier := results.finished(config)):
         out.print(f"Done already with the same settings: {earlier} (resume=false runs it again)")
         found = results.read_json(earlier / results.RESULT)
         results.write_json(folder / results.RESULT, found | {"resumed_from": str(earlier)})
         return {"folder": str(earlier)}
+    with tracked(config, run_name(config), out) as (place, run_id, told):
+        result = flow.run(config, *told)
+        shown = deliver(result, config, folder, place, run_id)
+        results.mark_finished(config, folder)
+    show(out, *shown)
+    return {"folder": str(folder)}
+
+
+@contextlib.contextmanager
+def tracked(config, name, out, parent=False):
+    """An MLflow run around what is done, under progress: yields (place, run id, (say, on_step)).
+
+    The run is FINISHED at the end, and KILLED or FAILED, with the reason, where an error leaves.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    from harness import tracking
+    from harness.callbacks import read_parent
+    from harness.console import progress
+    from harness.failures import explained, forget
+
+    hydra = HydraConfig.get()
     place = read_parent(hydra.sweep.dir) if hydra.mode.name == "MULTIRUN" else None
     place = place or tracking.prepare(config.tracking)
-    run_id = tracking.start(place, run_name(config))
+    run_id = tracking.start(place, name, parent=parent)
     try:
         with progress(out) as (say, on_step):
 
@@ -57,32 +77,30 @@ def run_task(config, folder):
                 LOG.info(text)
                 say(text)
 
-            result = flow.run(config, told, on_step)
-        shown = deliver(result, config, folder, place, run_id)
-        results.mark_finished(config, folder)
+            yield place, run_id, (told, on_step)
     except BaseException as error:
         killed = isinstance(error, KeyboardInterrupt)
         tracking.abandon(place, run_id, "KILLED" if killed else "FAILED", explained(error) or repr(error))
+        forget(error)
         raise
     tracking.finish(place, run_id, "FINISHED")
-    show(out, *shown)
-    return {"folder": str(folder)}
 
 
 def deliver(result, config, folder, place, run_id):
     """Write the result files, log them, and return (tables, lines) for the terminal."""
     from hydra.core.hydra_config import HydraConfig
 
-    from harness import charts, result_values, results, summary, tracking
+    from harness import charts, layers, result_values, results, summary, tracking
     from harness.tables import shortened
 
     command = shell_command()
     text = summary.markdown(result, config, command)
-    layers = result_values.layer_table(result)
+    by_layer = layers.layer_table(result)
     result.trace.save(folder / TRACE)
     results.write(folder / "summary.md", text)
-    results.write_json(folder / "layers.json", layers)
-    results.write(folder / "layers.png", charts.layers(layers, *result_values.layer_title(result, config)))
+    results.write_json(folder / "layers.json", by_layer)
+    picture = charts.layers(layers.folded(by_layer), *result_values.layer_title(result, config))
+    results.write(folder / "layers.png", picture)
     if rows := result_values.speedup_rows(result):
         results.write(folder / "speedups.png", charts.speedups(rows, *result_values.speedup_title(config)))
     results.write_json(folder / results.RESULT, result_values.as_json(result, config, command))
@@ -92,7 +110,7 @@ def deliver(result, config, folder, place, run_id):
         params=result_values.params(result, config),
         metrics=result_values.metrics(result, config),
         series=result_values.series(result),
-        tables={"layers_table.json": layers},
+        tables={"layers_table.json": by_layer},
         description=text,
         folder=folder,
     )
@@ -109,8 +127,16 @@ def deliver(result, config, folder, place, run_id):
 
 def run_name(config):
     """A name of at most 22 characters, the most telling part first."""
-    short = config.workload.name.removeprefix("imagenet_").removeprefix("mnist_").removeprefix("text_")
-    return f"{short} b{config.batch_size} {config.precision.name}"[:22]
+    from harness.workloads import short_name
+
+    return f"{short_name(config.workload.name)} b{config.batch_size} {config.precision.name}"[:22]
+
+
+def chosen(name):
+    """Whether the command line sets `name`, a setting or a group."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return any(one.lstrip("+~").partition("=")[0] == name for one in HydraConfig.get().overrides.task)
 
 
 def shell_command():

@@ -86,6 +86,26 @@ def curves(trace, design):
     rectangles of powers of two; cores stay. Raises DesignError where the design itself cannot run the trace.
     """
     replay(trace, design[:1], per_op=False)  # an error names what is wrong with it
+    return of_report(replay(trace, variants(design), per_op=False, must_run=False), design)
+
+
+def variants(design):
+    """The Design of every variant of the first row of `design` that its Curves need, in the order of their report."""
+    plan, alone = _plan(design), PARAMETERS[1:]
+    tables = [_variants(design, **{parameter: plan["values"][parameter]}) for parameter in alone]
+    arrays, bandwidths = plan["arrays"], plan["bandwidths"]
+    each, across = np.repeat(arrays, len(bandwidths), axis=0), np.tile(bandwidths, len(arrays))
+    tables.append(_variants(design, rows=each[:, 0], cols=each[:, 1], cores=each[:, 2], dram_bytes_per_s=across))
+    return Design.stack(tables)
+
+
+def of_report(report, design):
+    """The Curves around the first row of `design`, from the Report of its `variants`."""
+    return Curves(report=report, **_plan(design))
+
+
+def _plan(design):
+    """Every field of Curves but the report."""
     arrays = ladder(int(design.rows[0]), int(design.cols[0]), int(design.cores[0]))
     own = {
         "macs": float(design.pes[0]),
@@ -100,17 +120,13 @@ def curves(trace, design):
         "buffer_bytes": _memories(own["buffer_bytes"]),
     }
     bandwidths = _geometric(*BANDWIDTH, FRONTIER_STEP, own["dram_bytes_per_s"])
-    tables, rows, count = [], {}, 0
+    rows, count = {}, 0
     for parameter in PARAMETERS[1:]:
-        tables.append(_variants(design, **{parameter: values[parameter]}))
         rows[parameter] = count + np.arange(len(values[parameter]))
         count += len(values[parameter])
-    each, across = np.repeat(arrays, len(bandwidths), axis=0), np.tile(bandwidths, len(arrays))
-    tables.append(_variants(design, rows=each[:, 0], cols=each[:, 1], cores=each[:, 2], dram_bytes_per_s=across))
-    grid = count + np.arange(len(across)).reshape(len(arrays), len(bandwidths))
+    grid = count + np.arange(len(arrays) * len(bandwidths)).reshape(len(arrays), len(bandwidths))
     rows["macs"] = grid[:, np.flatnonzero(bandwidths == own["dram_bytes_per_s"])[0]]
-    report = replay(trace, Design.stack(tables), per_op=False, must_run=False)
-    return Curves(own, values, rows, report, arrays, bandwidths, grid)
+    return {"own": own, "values": values, "rows": rows, "arrays": arrays, "bandwidths": bandwidths, "grid": grid}
 
 
 def ladder(rows, cols, cores):

@@ -1,39 +1,63 @@
 """The pictures of one run: time by layer, and speed-ups over published devices."""
 
-from harness.pictures.canvas import LIGHT, figure, finish, png
+import textwrap
 
-BLUE, ORANGE, GREY = LIGHT.blue, LIGHT.orange, LIGHT.grey
-SHOWN = 24  # layers in a picture; the rest are added up in one bar
+from harness.pictures.canvas import LIGHT, figure, finish, plain_axes, png
+
+PHASES = ("forward", "backward", "update")
 
 
-def layers(table, title, device):
+def layers(table, title, device, caption):
     """PNG bytes of layers_figure."""
-    return png(layers_figure(table, title, device))
+    return png(layers_figure(table, title, device, caption))
 
 
-def layers_figure(table, title, device):
-    """A Figure of measured and simulated time per layer.
+def layers_figure(table, title, device, caption, theme=LIGHT):
+    """A Figure of measured and simulated time per layer and phase, side by side, each on its own scale.
 
-    table: {"layer": texts, "measured_s": floats or None, "simulated_s": floats}, in the model's order.
+    table: {"layer": texts, "measured_s": floats or None, "measured_forward_s": ..., "simulated_s": ...}, as
+    harness.layers.folded gives it, in the model's order. device: the measured one's name, "" where none was.
+    caption: a sentence to stand below.
     """
-    names, measured, simulated = _folded(table)
-    canvas = figure(9, 1.8 + 0.26 * len(names))
-    axes = canvas.subplots()
-    for row, pair in enumerate(zip(measured, simulated, strict=True)):
-        if min(pair) > 0:
-            axes.plot([1e3 * pair[0], 1e3 * pair[1]], [row, row], color=GREY, linewidth=1)
-    sides = [(measured, "o", BLUE, f"measured, {device}"), (simulated, "D", ORANGE, "simulated accelerator")]
-    for values, marker, color, label in sides:
-        points = [(1e3 * value, row) for row, value in enumerate(values) if value > 0]
-        if points:
-            axes.plot(*zip(*points, strict=True), marker, color=color, markersize=6, label=label)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.4g}")
-    axes.set_yticks(range(len(names)), names, fontsize=9)
-    axes.set_ylim(len(names) - 0.3, -0.7)
-    axes.set_xlabel("time per training step, forward, backward and update (ms)")
-    finish(canvas, axes, title)
+    names = table["layer"]
+    sides = ([("measured", f"measured: {device}")] if device else []) + [("simulated", "simulated accelerator")]
+    canvas = figure(10, 2.1 + 0.25 * len(names))
+    panels = canvas.subplots(1, len(sides), sharey=True, squeeze=False)[0]
+    for axes, (side, heading) in zip(panels, sides, strict=True):
+        _stacked(axes, table, side, theme)
+        axes.set_title(heading, loc="left", fontsize=10)
+        axes.set_xlabel("time (ms a step; scales differ)" if device else "time (ms a step)")
+        plain_axes(axes)
+    panels[0].set_yticks(range(len(names)), names, fontsize=9)
+    panels[0].set_ylim(len(names) - 0.4, -0.6)
+    canvas.suptitle(title, x=0.01, ha="left", fontsize=11)
+    handles, labels = panels[0].get_legend_handles_labels()
+    note = {"title": textwrap.fill(caption, 165), "title_fontsize": 8, "alignment": "left"}
+    canvas.legend(handles, labels, frameon=False, loc="outside lower left", ncols=4, fontsize=9, **note)
     return canvas
+
+
+def _stacked(axes, table, side, theme):
+    """Horizontal bars of one side's phases, end to end, with the sum in milliseconds behind each.
+
+    What many layers add up to is told in words: its bar would make theirs too short to see.
+    """
+    single = [i for i, many in enumerate(table["many"]) if not many]
+    whole = [1e3 * (value or 0.0) for value in table[f"{side}_s"]]
+    left = [0.0] * len(single)
+    for phase, color in zip(PHASES, (theme.blue, theme.orange, theme.green), strict=True):
+        widths = [1e3 * (table[f"{side}_{phase}_s"][i] or 0.0) for i in single]
+        axes.barh(single, widths, 0.72, left, color=color, label=phase)
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    rest = [max(whole[i] - known, 0.0) for i, known in zip(single, left, strict=True)]
+    longest = max(whole[i] for i in single)
+    if max(rest) > 1e-6 * longest:
+        axes.barh(single, rest, 0.72, left, color=theme.grey, label="not attributed")
+    for row, total in enumerate(whole):
+        text = f"{total:,.0f}" if total >= 1000 else f"{total:.3g}"
+        place, text = (total, text) if row in single else (0, f"{text} in sum")
+        axes.annotate(text, (place, row), (3, 0), textcoords="offset points", va="center", fontsize=8)
+    axes.set_xlim(0, 1.13 * longest)
 
 
 def speedups(rows, title, thresholds):
@@ -46,12 +70,12 @@ def speedups(rows, title, thresholds):
     axes = canvas.subplots()
     least = min(0.5, *(0.7 * middle for _, _, middle, _, _ in rows))
     for row, (_, low, middle, high, ceiling) in enumerate(rows):
-        axes.plot([max(low, least), high], [row, row], color=BLUE, linewidth=2.5, solid_capstyle="butt")
-        axes.plot(middle, row, "o", color=BLUE, markersize=5)
+        axes.plot([max(low, least), high], [row, row], color=LIGHT.blue, linewidth=2.5, solid_capstyle="butt")
+        axes.plot(middle, row, "o", color=LIGHT.blue, markersize=5)
         axes.plot(ceiling, row, "|", color="black", markersize=9, markeredgewidth=1.5)
     for (label, threshold), style in zip(thresholds.items(), ("--", ":", "-."), strict=False):
-        axes.axvline(threshold, color=ORANGE, linewidth=2, linestyle=style, label=f"{label}: {threshold:.3g}x")
-    axes.plot([], [], "o-", color=BLUE, label="nominal completion, with interval")
+        axes.axvline(threshold, color=LIGHT.orange, linewidth=2, linestyle=style, label=f"{label}: {threshold:.3g}x")
+    axes.plot([], [], "o-", color=LIGHT.blue, label="nominal completion, with interval")
     axes.plot([], [], "|", color="black", markersize=9, markeredgewidth=1.5, label="ceiling: every MAC unit busy")
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log", base=2)
@@ -61,19 +85,3 @@ def speedups(rows, title, thresholds):
     axes.set_xlabel("speed-up of the accelerator over the baseline; left of 1x it is slower")
     finish(canvas, axes, title)
     return png(canvas)
-
-
-def _folded(table):
-    """The SHOWN longest layers in the model's order, and one bar with the sum of the others."""
-    measured = [value or 0.0 for value in table["measured_s"]]
-    simulated = table["simulated_s"]
-    whole_m, whole_s = sum(measured) or 1.0, sum(simulated) or 1.0
-    weight = [m / whole_m + s / whole_s for m, s in zip(measured, simulated, strict=True)]
-    kept = sorted(sorted(range(len(weight)), key=lambda i: -weight[i])[:SHOWN])
-    names = [table["layer"][i] or "(the model itself)" for i in kept]
-    parts = [[values[i] for i in kept] for values in (measured, simulated)]
-    if rest := sorted(set(range(len(weight))) - set(kept)):
-        names.append(f"({len(rest)} other layers)")
-        for part, values in zip(parts, (measured, simulated), strict=True):
-            part.append(sum(values[i] for i in rest))
-    return names, *parts

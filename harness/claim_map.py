@@ -1,4 +1,4 @@
-"""The claim map: every workload, batch, precision and baseline with its verdicts; values only, nothing here computes."""
+"""The claim map: every workload, batch, precision and baseline with its verdicts, as values."""
 
 from __future__ import annotations
 
@@ -75,6 +75,9 @@ class Cell:
     verdicts: tuple[Verdict, ...]  # in the order of ClaimMap.claims
     break_even: tuple[dict[str, Answer], ...]  # of each claim: {"macs", "clock_hz", "dram_bytes_per_s", "buffer_bytes"}
     remarks: tuple[str, ...]
+    without_parity: tuple[
+        Verdict, ...
+    ] = ()  # with the accelerator at ClaimMap.without_parity: a sensitivity, no verdict
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,5 +103,10 @@ class ClaimMap:
     cells: tuple[Cell, ...]
     profiles: dict[str, Profile]  # by workload, at its own batch and the first precision asked for
     layers: dict = field(default_factory=dict)  # measured beside simulated, as result_values.layer_table gives them
-    layers_title: tuple[str, str] = ("", "")  # (title, device)
+    layers_title: tuple[str, str, str] = (
+        "",
+        "",
+        "",
+    )  # (title, device, caption), as result_values.layer_title gives them
     failures: tuple[tuple[str, str], ...] = ()  # (what, why) of what could not be done
+    without_parity: str = ""  # precision of the accelerator in Cell.without_parity, whatever the baseline's

@@ -91,7 +91,8 @@ def judge(claim_name, claim, comparison, workload, completions=None):
     which name them; without it they have no names.
     """
     energy = claim.metric is Metric.energy_reduction
-    low, middle, high = comparison.energy_ratios if energy else comparison.ratios
+    ratios = comparison.energy_ratios if energy else comparison.ratios
+    low, middle, high = ratios or [np.full(comparison.floor_s.shape, np.nan)] * 3
     values = np.stack([value_of(claim.metric, one) for one in (high, middle, low)])
     supported, refuted = values[0] >= claim.threshold, values[2] < claim.threshold
     counts = {

@@ -50,6 +50,8 @@ KINDS = ("live", "recorded", "published", "placed")
 DEVICE_KINDS = ("gpu", "cpu", "fpga", "other")
 MODES = ("eager", "graphs", "compiled")
 SCOPES = ("step", "step_and_copy")
+LIVE_SCOPES = (*SCOPES, "step_and_loading")
+FILTERS = ("gpu", "fpga", "device", "model", "year", "kind")  # of what task=baselines lists
 AUTOCAST = (None, "bfloat16", "float16")
 
 
@@ -66,6 +68,12 @@ def between(where, value, low, high, example):
         raise ConfigError(f"{where} is {value}: give a number from {low} to below {high}, e.g. {where}={example}")
 
 
+def some_of(where, given, words):
+    """Raise ConfigError where the list `given` of the setting `where` is empty or holds a word not among `words`."""
+    if not given or set(given) - set(words):
+        raise ConfigError(f"{where} is {list(given)}: give some of {', '.join(words)}, e.g. {where}=[{words[0]}]")
+
+
 @dataclass
 class TaskConfig:
     """What to do: a file in conf/task."""
@@ -75,6 +83,7 @@ class TaskConfig:
     config: str | None = None  # SCALE-Sim configuration to take the accelerator from (replay)
     timeline: str | None = None  # Perfetto file to write (replay)
     topology: str | None = None  # SCALE-Sim topology to write (replay)
+    errors: str | None = None  # table of the model's errors to write (validate)
 
 
 @dataclass
@@ -136,8 +145,14 @@ class BaselineConfig:
     name: str
     device: str = "auto"  # torch device of the live measurement, or none
     kinds: list[str] = field(default_factory=lambda: list(KINDS))
+    modes: list[str] = field(default_factory=lambda: ["eager", "graphs"])  # of the live measurement
+    scopes: list[str] = field(default_factory=lambda: ["step_and_copy"])  # what it times
+    measurement_s: float = 2.0  # of samples, of each mode and scope beside the training
 
     def __post_init__(self):
+        above_zero("baseline.measurement_s", self.measurement_s, 2, whole=False)
+        some_of("baseline.modes", self.modes, MODES)
+        some_of("baseline.scopes", self.scopes, LIVE_SCOPES)
         if unknown := sorted(set(self.kinds) - set(KINDS)):
             raise ConfigError(
                 f"baseline.kinds holds {unknown[0]!r}: use {', '.join(KINDS)}, e.g. baseline.kinds=[published]"
@@ -177,8 +192,9 @@ class ClaimConfig:
         if not math.isfinite(self.threshold):
             raise ConfigError(f"a claim's threshold is {self.threshold}: give a fraction, e.g. 0.5 for 50 %")
         if self.metric in (Metric.time_reduction, Metric.energy_reduction) and self.threshold >= 1:
+            what = self.metric.value.removesuffix("_reduction")
             raise ConfigError(
-                f"a claim's {self.metric.value} is {self.threshold}: nothing falls by 100 % or more; "
+                f"a claim's {self.metric.value} is {self.threshold}: no {what} falls by 100 % or more; "
                 f"give a fraction below 1, e.g. 0.5 for 50 %"
             )
         if self.metric is Metric.throughput_gain and self.threshold <= -1:
@@ -275,12 +291,33 @@ class RecordConfig:
             raise ConfigError(
                 f"record.batches holds {wrong[0]}: give whole numbers above 0, e.g. record.batches=[1,64]"
             )
-        for name, words in (("modes", MODES), ("scopes", SCOPES)):
-            given = getattr(self, name)
-            if not given or set(given) - set(words):
-                raise ConfigError(
-                    f"record.{name} is {list(given)}: give some of {', '.join(words)}, e.g. record.{name}=[{words[0]}]"
-                )
+        some_of("record.modes", self.modes, MODES)
+        some_of("record.scopes", self.scopes, SCOPES)
+
+
+@dataclass
+class MapConfig:
+    """What task=claims compares."""
+
+    workloads: list[str] = field(default_factory=lambda: ["*"])
+    batches: list[int] = field(default_factory=lambda: [1, 8, 32, 64, 128, 256])
+    precisions: list[str] = field(default_factory=lambda: ["fp32", "bf16", "int8"])
+    without_parity: str | None = "int8"
+    break_even: bool = True
+    train_steps: int = 200
+    live_budget_s: float = 20.0
+    workers: int | None = None
+
+    def __post_init__(self):
+        for name, example in (("workloads", '["imagenet_*"]'), ("precisions", "[fp32]"), ("batches", "[64]")):
+            if not getattr(self, name):
+                raise ConfigError(f"map.{name} is empty: give some, e.g. map.{name}={example}")
+        if wrong := [batch for batch in self.batches if batch <= 0]:
+            raise ConfigError(f"map.batches holds {wrong[0]}: give whole numbers above 0, e.g. map.batches=[1,64]")
+        between("map.train_steps", self.train_steps, 0, 1_000_000, 200)
+        between("map.live_budget_s", self.live_budget_s, 0, 1_000_000, 20)
+        if self.workers is not None:
+            above_zero("map.workers", self.workers, 2)
 
 
 @dataclass
@@ -298,6 +335,14 @@ class RunConfig:
     train: TrainConfig
     compare: CompareConfig
     record: RecordConfig
+    map: MapConfig
+    gpu: str | None = None  # these filter what task=baselines lists
+    fpga: str | None = None
+    device: str | None = None
+    model: str | None = None
+    year: int | None = None
+    kind: str | None = None
+    left_out: bool = False
     batch_size: int = 64
     seed: int = 0
     resume: bool = False
@@ -307,6 +352,14 @@ class RunConfig:
     def __post_init__(self):
         above_zero("batch_size", self.batch_size, 64)
         between("seed", self.seed, 0, 2**32, 0)
+        given = [name for name in FILTERS if getattr(self, name) is not None] + ["left_out"] * self.left_out
+        if given and self.task.name is not TaskName.baselines:
+            raise ConfigError(
+                f"{given[0]} is a filter of task=baselines and the task is {self.task.name.value}: "
+                "give task=baselines, or, to measure on a device, baseline.device=cuda"
+            )
+        if self.kind is not None:
+            some_of("kind", [self.kind], KINDS[1:])
 
 
 def register():
@@ -330,7 +383,7 @@ def to_config(node):
         raise ConfigError(str(error).splitlines()[0]) from None
 
 
-LEFT_OUT = ("tracking", "resume", "outputs", "record")  # settings that decide no result
+LEFT_OUT = ("tracking", "resume", "outputs", "record", "map", "left_out", *FILTERS)  # settings that decide no result
 
 
 def fingerprint(config):

@@ -3,10 +3,21 @@
 import dataclasses
 import difflib
 import re
+import traceback
 
 from harness.config import RunConfig
 
 LONGEST = 10  # lines of an explanation
+
+
+def forget(error):
+    """Empty the local variables of every frame that `error` and its causes came through; they stay printable.
+
+    A sweep keeps the errors of its jobs until its end, and a failed step's memory with them.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def explained(error):

@@ -12,8 +12,11 @@ from accel_model.types import PRECISIONS, dtype_of
 from harness import workloads
 from harness.claims import Verdict, judge
 from harness.compare import PARITY, Comparison, compare, simulate
+from harness.completions import Completions
 
 if TYPE_CHECKING:
+    from harness.layers import LayerTimes
+    from harness.record_grid import Refusal
     from harness.train import Training
 
 CEILING_BATCH = 2  # of the trace whose MACs per sample make a ceiling, which no batch changes
@@ -37,51 +40,51 @@ class Result:
     trace: Trace
     report: Report  # of the trace on the nominal design
     training: Training | None  # None where nothing was trained here
-    measured_layers: dict  # {module path: seconds of a step}, empty where nothing was trained here
+    layer_times: LayerTimes | None  # None where nothing was trained here
+    modes_left_out: tuple[Refusal, ...]  # further modes that could not be measured here
     comparisons: tuple[Comparison, ...]
     verdicts: tuple[tuple[Verdict, ...], ...]  # of each comparison, in the order of config.claim
-    completions: int  # designs that the verdicts' counts are over, the nominal one first
+    completions: Completions  # the designs that the verdicts are over, the nominal one first
     ceiling: Ceiling | None
 
 
 def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
     """The Result of one run of `config` (RunConfig). say: told what is being done. on_step: see harness.train.train."""
-    design, candidates = designs(config)
+    completions = Completions.of(config.accelerator)
+    design = completions.designs[0]
     device = live_device(config)
     say(f"Capturing a training step of {config.workload.name} at batch {config.batch_size}")
     trace = captured(config.workload, config.precision, config.batch_size, config.strict)
-    training, measured_layers = None, {}
+    training, times, further, refused = None, None, [], []
     if device:
-        from harness.profile import layer_seconds
+        from harness.modes import beside_training
+        from harness.profile import layer_times
         from harness.train import check_memory, train
 
         check_memory(int(trace.live_bytes().max()), config, device)
         say(f"Training on {device}, at most {config.train.budget_s:.3g} s (train.budget_s)")
         training = train(config, device, on_step)
         say("Timing each layer")
-        measured_layers = layer_seconds(config, device, training.measurement.step_s, training.samples)
-    say(f"Replaying {len(trace)} ops on {len(candidates)} completions of the accelerator")
-    comparisons = compare_all(config, candidates, trace, training, say)
+        times = layer_times(config, device, training.measurement.step_s, training.samples)
+        further, refused = beside_training(config, device, training.samples, say)
+    say(f"Replaying {len(trace)} ops on {len(completions)} completions of the accelerator")
+    live = [training.measurement, *further] if training else []
+    comparisons = compare_all(config, completions.designs, trace, live, say)
     return Result(
         design=design,
         trace=trace,
         report=replay(trace, design),
         training=training,
-        measured_layers=measured_layers,
+        layer_times=times,
+        modes_left_out=tuple(refused),
         comparisons=tuple(comparisons),
         verdicts=tuple(
-            tuple(judge(name, claim, one, config.workload.name) for name, claim in config.claim.items())
+            tuple(judge(name, claim, one, config.workload.name, completions) for name, claim in config.claim.items())
             for one in comparisons
         ),
-        completions=len(candidates),
+        completions=completions,
         ceiling=ceiling(config, design),
     )
-
-
-def designs(config):
-    """The nominal design, and the table of all completions with the nominal one as its first row."""
-    design = nominal_design(config)
-    return design, Design.stack([design, Design.completions(config.accelerator, str(design.name[0]))])
 
 
 def nominal_design(config):
@@ -110,8 +113,8 @@ def captured(workload, precision, batch_size, strict=False):
     return trace if runs_natively else trace.at(precision.operands)
 
 
-def compare_all(config, candidates, trace, training, say=lambda text: None):
-    """A Comparison for each baseline of equal quality: the live one, then the recorded and published ones.
+def compare_all(config, candidates, trace, live, say=lambda text: None):
+    """A Comparison for each baseline of equal quality: the `live` Measurements, then the recorded and published ones.
 
     Each is compared with a replay of the step at the baseline's own batch.
     """
@@ -121,8 +124,7 @@ def compare_all(config, candidates, trace, training, say=lambda text: None):
     )
     rows = [row for row in rows if row.samples_s.size and row.precision in PARITY[config.precision.operands]]
     rows = nearest_recorded(rows, config.batch_size)
-    if training:
-        rows.insert(0, training.measurement)
+    rows = [*live, *rows]
     reports, comparisons = {}, []
     for row in rows:
         if row.batch_size not in reports:

@@ -44,14 +44,16 @@ def replay_table(trace, report):
     return Table("Replay on the nominal completion", ("what", "value"), tuple(rows))
 
 
-def baseline_table(workload, measurements):
-    """Recorded and published baselines of a workload, each with its source."""
+def baseline_table(title, measurements, note=""):
+    """Recorded and published baselines, each with the number of its source among `source_lines` and the place in it."""
+    numbers = {source: number for number, source in enumerate(_sources(measurements), 1)}
     columns = (
-        *("device", "kind", "year", "model", "variant", "batch", "precision", "mode", "scope"),
+        *("workload", "device", "kind", "year", "model", "variant", "batch", "precision", "mode", "scope"),
         *("step (ms)", "samples/s", "source"),
     )
     rows = tuple(
         (
+            one.workload or "none of them",
             one.device,
             f"{one.kind}, {one.confidence}",
             str(one.year or ""),
@@ -63,13 +65,21 @@ def baseline_table(workload, measurements):
             one.scope,
             "" if math.isnan(one.step_s) else f"{1e3 * one.step_s:.4g}",
             "" if math.isnan(one.samples_per_s) else f"{one.samples_per_s:.4g}",
-            f"{one.source}; {one.locator}",
+            f"[{numbers[one.source]}] {one.locator}".strip(),
         )
         for one in measurements
     )
-    note = "" if rows else "None is known. Record one on your GPU, or add a published row with its source."
-    spare = ("mode", "variant", "model", "kind", "scope", "precision", "source")
-    return Table(f"Baselines of {workload}", columns, rows, note, spare)
+    spare = ("mode", "variant", "workload", "model", "kind", "scope", "precision", "source")
+    return Table(title, columns, rows, note, spare)
+
+
+def source_lines(measurements):
+    """The sources of baseline_table, one numbered line each."""
+    return [f"[{number}] {source}" for number, source in enumerate(_sources(measurements), 1)]
+
+
+def _sources(measurements):
+    return list(dict.fromkeys(one.source for one in measurements))
 
 
 def validation_table(cells):

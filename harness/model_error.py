@@ -11,9 +11,7 @@ import numpy as np
 
 from harness.errors import ConfigError
 
-TABLE = "data/model_errors.csv"  # of accel_model, written by task=validate
-COLUMNS = ("quantity", "chip", "workload", "layer", "batch", "metric", "published", "simulated", "unit", "log_error")
-WHAT = "the ends hold the stated share of the signed errors ln(simulated / published)"
+TABLE = "data/model_errors.csv"  # of accel_model, which halfstep task=validate task.errors=... writes
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +35,11 @@ def of_quantity(quantity, quantiles):
         raise ConfigError(f"no published chip tells the model's error in {quantity}: set compare.model_error=0.35")
     low_error, high_error = np.quantile([float(row["log_error"]) for row in rows], sorted(quantiles))
     chips = ", ".join(dict.fromkeys(f"{row['chip']} ({row['metric'].replace('_', ' ')})" for row in rows))
+    between = f"{min(quantiles):.0%} to {max(quantiles):.0%} quantiles".replace("%", " %")
     return ModelError(
         low=float(min(np.exp(-high_error), 1.0)),
         high=float(max(np.exp(-low_error), 1.0)),
-        basis=f"the {quantiles[0]:.0%} to {quantiles[1]:.0%} quantiles of {len(rows)} signed log errors against {chips}",
+        basis=f"the {between} of {len(rows)} signed log errors against {chips}",
         cells=rows,
     )
 

@@ -1,6 +1,5 @@
 """task=record: measure workloads on the device here and write a baseline file for each measurement."""
 
-import gc
 import logging
 import re
 import time
@@ -9,8 +8,9 @@ from pathlib import Path
 import baselines
 from baselines.recorded import RECORDED, read_recorded, to_json
 from harness import results, workloads
-from harness.errors import ConfigError, HalfstepError, NoRoomError, RecordError
-from harness.record_grid import Cell, Refusal, grid, remaining, work_through
+from harness.errors import ConfigError, RecordError
+from harness.modes import in_modes, refusal
+from harness.record_grid import Cell, grid, remaining, work_through
 from harness.tables import Table, ms
 
 LOG = logging.getLogger(__name__)
@@ -101,39 +101,23 @@ def measure(cell, config, device):
 
     On random data: what is timed begins when a batch lies in the host's memory.
     """
-    from harness import data
-    from harness.step import build_step
-    from harness.train import seeded
-
-    settings, workload = config.record, _workload(cell.workload, config)
+    settings = config.record
     plan = baselines.Plan(
         budget_s=settings.measurement_s,
         warmup_limit_s=min(settings.measurement_s, baselines.Plan.warmup_limit_s),
         energy_window_s=settings.energy_window_s if cell.telling else 0,
     )
-    try:
-        with seeded(config.seed):
-            step = build_step(workload, _precision(cell.precision, config), cell.batch_size, device)
-            found, refused = baselines.measure_all(
-                step,
-                device,
-                cell.modes,
-                tuple(settings.scopes),
-                workload=workload.name,
-                model=workload.target,
-                batch_size=cell.batch_size,
-                precision=cell.precision,
-                batch=data.random_batch(step, workload, config.seed),
-                dataset="synthetic",
-                input_shape="x".join(map(str, workload.input_shape)),
-                plan=plan,
-            )
-        return [(one, to_json(one)) for one in found], [_refusal(mode, error) for mode, error in refused]
-    except Exception as error:  # a grid outlives what one of its cells raises
-        LOG.info("%s is not measured", cell, exc_info=error)
-        return [], [_refusal(mode, error) for mode in cell.modes]
-    finally:
-        gc.collect()  # what a failure left behind would keep the device's memory
+    workload, precision = _workload(cell.workload, config), _precision(cell.precision, config)
+    found, refused = in_modes(
+        workload, precision, cell.batch_size, device, cell.modes, tuple(settings.scopes), plan, config.seed
+    )
+    texts = []
+    for one in found:
+        try:
+            texts.append((one, to_json(one)))
+        except baselines.BaselineError as error:
+            refused.append(refusal(one.mode, error))
+    return texts, refused
 
 
 def file_name(measurement):
@@ -197,10 +181,3 @@ def _workload(name, config):
 
 def _precision(name, config):
     return config.precision if name == config.precision.name else workloads.precision(name)
-
-
-def _refusal(mode, error):
-    known = isinstance(error, HalfstepError | baselines.BaselineError)
-    first = (str(error).strip().splitlines() or ["no reason given"])[0][:300]
-    too_large = isinstance(error, NoRoomError | baselines.errors.OutOfMemoryError)
-    return Refusal(mode, first if known else f"{type(error).__name__}: {first}", too_large)

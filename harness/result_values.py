@@ -4,43 +4,25 @@ from __future__ import annotations
 
 import math
 import platform
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 
-import numpy as np
-
-from harness.claims import speedup
+from harness.claims import OUTCOMES, speedup, verdict_text
 from harness.config import fingerprint
 from harness.flow import Result
-from harness.summary import verdict_text
+from harness.layers import caption
 
 PACKAGES = ("halfstep", "torch", "torchvision", "numpy", "mlflow", "hydra-core")
 SCHEMA = 1
 
 
-def layer_table(result: Result):
-    """{column: list}, one row per module in the order of its first op: MACs, bytes, simulated and measured seconds.
-
-    Modules that only make views have no op, and are listed where the measurement gives them time.
-    """
-    ops, uses, layers = result.trace.ops, result.trace.uses, result.trace.layers
-    sums = {column: np.zeros(len(layers)) for column in ("macs", "touched_bytes", "simulated_s")}
-    np.add.at(sums["macs"], ops.layer, ops.macs)
-    np.add.at(sums["touched_bytes"], ops.layer[uses.op], uses.bytes)
-    np.add.at(sums["simulated_s"], ops.layer, np.asarray(result.report.op_s)[0])
-    seen = set(ops.layer.tolist()) | {layers.index(name) for name in result.measured_layers if name in layers}
-    order = [*sorted(seen - {0}), *(seen & {0})]  # the model itself, with its loss, last
-    names = [layers[i] for i in order]
-    return (
-        {"layer": names}
-        | {column: [float(values[i]) for i in order] for column, values in sums.items()}
-        | {"measured_s": [result.measured_layers.get(name) for name in names]}
-    )
-
-
 def layer_title(result: Result, config):
-    """(title, device) of the picture of layers."""
+    """(title, name of the measured device or "", caption) of the picture of layers."""
     device = result.training.measurement.device if result.training else ""
-    return f"{config.workload.name}, batch {config.batch_size}, {config.precision.name}: time by layer", device
+    title = (
+        f"{config.workload.name}, batch {config.batch_size}, {config.precision.name}: time of a training step by layer"
+    )
+    return title, device, caption(result.layer_times)
 
 
 def speedup_rows(result: Result):
@@ -75,7 +57,7 @@ def params(result: Result, config):
         "data": config.data.name.value,
         "device": result.training.measurement.device if result.training else "none",
         "accelerator": str(result.design.name[0]),
-        "completions": result.completions,
+        "completions": len(result.completions),
         "optimizer": config.workload.optimizer.name.value,
         "lr": config.workload.optimizer.lr,
         "seed": config.seed,
@@ -109,10 +91,14 @@ def metrics(result: Result, config):
             "context/time_reduction_vs_live_pct": 100 * (1 - simulated_s / measured.step_s),
             "context/throughput_gain_vs_live_pct": 100 * (measured.step_s / simulated_s - 1),
         }
+        found["energy/measured_per_step_j"] = measured.energy_j
+        for one in (each.baseline for each in result.comparisons):
+            if one.kind == "live" and one is not measured:
+                found[f"time/measured_{one.mode}_{one.scope}_ms"] = 1e3 * one.step_s
         if training.samples.real:
             found["train/accuracy_pct"] = 100 * training.accuracy
     for index, name in enumerate(config.claim):
-        for outcome in ("supported", "refuted", "undecided"):
+        for outcome in OUTCOMES:
             found[f"verdict/{name}_{outcome}_count"] = sum(
                 each[index].decides and each[index].outcome == outcome for each in result.verdicts
             )
@@ -141,6 +127,7 @@ def as_json(result: Result, config, command):
         "macs_by_phase": result.trace.macs_by_phase(),
         "uncounted": result.trace.uncounted,
         "live": _measurement(result.training.measurement) if result.training else None,
+        "modes_left_out": [{"mode": one.mode, "why": one.why} for one in result.modes_left_out],
         "comparisons": [
             {
                 "baseline": _measurement(one.baseline),
@@ -150,21 +137,7 @@ def as_json(result: Result, config, command):
                 "time_reduction": one.reduction[:, 0],
                 "throughput_gain": one.gain[:, 0],
                 "remarks": one.remarks,
-                "verdicts": [
-                    {
-                        "claim": v.claim,
-                        "outcome": v.outcome,
-                        "decides": v.decides,
-                        "why_not": v.scope,
-                        "value": v.value,
-                        "threshold": v.threshold,
-                        "ceiling": v.ceiling,
-                        "completions": v.counts,
-                        "reason": v.reason,
-                        "text": verdict_text(v),
-                    }
-                    for v in verdicts
-                ],
+                "verdicts": [verdict_values(v) for v in verdicts],
             }
             for one, verdicts in zip(result.comparisons, result.verdicts, strict=True)
         ],
@@ -175,6 +148,27 @@ def as_json(result: Result, config, command):
         }
         if result.ceiling
         else None,
+    }
+
+
+def verdict_values(verdict):
+    """A Verdict as plain values."""
+    one = verdict
+    return {
+        "claim": one.claim,
+        "text": verdict_text(one),
+        "outcome": one.outcome,
+        "decides": one.decides,
+        "why_not": one.scope,
+        "completions": one.counts,
+        "threshold": one.threshold,
+        "ceiling": one.ceiling,
+        "impossible": one.impossible,
+        "nominal_outcome": one.nominal_outcome,
+        **{name: asdict(getattr(one, name)) for name in ("nominal", "best", "median", "worst")},
+        "supporters_share": one.common,
+        "binding": one.binding,
+        "reason": one.reason,
     }
 
 
@@ -203,6 +197,8 @@ def _measurement(one):
         "step_s": one.step_s,
         "iqr_s": one.iqr_s,
         "samples_s": one.samples_s,
+        "energy_j": one.energy_j,
+        "energy_note": one.energy_note,
         "relative_uncertainty": one.relative_uncertainty,
         "confidence": one.confidence,
         "source": one.source,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from harness.claims import contradiction, overall, percent, speedup
+from harness.claims import contradiction, overall, percent, speedup, verdict_text
 from harness.flow import Result
+from harness.layers import times_table
 from harness.listings import uncounted_line
 from harness.tables import Table, as_markdown, ms
 
@@ -31,10 +32,11 @@ def headline(result: Result, config):
                 f"{config.workload.name}, so the claim cannot be checked on it."
             )
             continue
-        hopeless = sum(v.decides and v.ceiling < v.threshold for v in verdicts)
+        hopeless = sum(v.decides and v.impossible for v in verdicts)
         lines.append(
-            f"{name}: of {total} baselines {counts['supported']} support it, {counts['refuted']} refute it "
-            f"({hopeless} at any utilisation) and {counts['undecided']} leave it undecided."
+            f"{name}: of {total} baselines, {counts['all']} support it with all completions, {counts['some']} with "
+            f"some, {counts['undecided']} leave it undecided and {counts['none']} refute it with every completion "
+            f"({hopeless} at any utilisation)."
         )
     return lines
 
@@ -84,7 +86,8 @@ def training_table(result: Result, config):
             f"{config.compare.level:.0%} interval {ms(low)} to {ms(high)}, {measured.samples_s.size} samples",
         ),
         ("stable", stability(measured)),
-        ("energy", measured.energy_note if math.isnan(measured.energy_j) else f"{measured.energy_j:.3g} J a step"),
+        *further_modes(result, config),
+        ("energy", energy(measured)),
         (
             "epoch",
             f"{training.wall_s / training.epochs:.3g} s of {training.steps_per_epoch} steps, with the loading of data",
@@ -92,6 +95,24 @@ def training_table(result: Result, config):
         ("whole training", f"{training.wall_s:.3g} s with the loading of data"),
     )
     return Table("Trained here", ("what", "value"), rows)
+
+
+def further_modes(result: Result, config):
+    """(what, value) of every live measurement beside the training, and of every mode that could not be measured."""
+    for one in (each.baseline for each in result.comparisons):
+        if one.kind == "live" and one is not result.training.measurement:
+            low, high = one.interval_s(config.compare.level)
+            times = f"{ms(one.step_s)} median, {ms(one.iqr_s)} interquartile range, interval {ms(low)} to {ms(high)}"
+            yield f"{SCOPES.get(one.scope, one.scope)}, {one.mode}", f"{times}; energy: {energy(one)}"
+    for left in result.modes_left_out:
+        yield f"step, {left.mode}", f"not measured: {left.why}"
+
+
+def energy(measured):
+    """The energy of a step of a Measurement and how it was counted, or why it is not known, as text."""
+    if math.isnan(measured.energy_j):
+        return f"not known: {measured.energy_note}"
+    return f"{measured.energy_j:.3g} J a step ({measured.energy_note})"
 
 
 def stability(measured):
@@ -163,9 +184,10 @@ def comparison_table(result: Result, config):
             )
         )
     note = (
-        f"Verdicts are of the nominal completion; in brackets the share of all {result.completions:,} completions that "
-        f"support the claim. Impossible: refuted even with every MAC unit busy in every cycle. Context: the claim does "
-        f"not speak of this baseline, or no claim can rest on it."
+        f"Times and intervals are of the nominal completion; verdicts are over all {len(result.completions):,} "
+        f"completions, with the share that supports the claim or leaves it open. Refuted: by every completion. "
+        f"Impossible: even with every MAC unit busy in every cycle. Context: the claim does not speak of this "
+        f"baseline, or no claim can rest on it."
         if rows
         else f"No published or recorded baseline of {config.workload.name} at this precision is known."
     )
@@ -209,7 +231,7 @@ def ceiling_table(result: Result, config):
 def tables(result: Result, config):
     """Every table of a run, in the order to show them."""
     found = [training_table(result, config)] if result.training else []
-    found += [time_table(result, config), comparison_table(result, config)]
+    found += [time_table(result, config), times_table(result), comparison_table(result, config)]
     return found + ([ceiling_table(result, config)] if result.ceiling and result.ceiling.published else [])
 
 
@@ -233,12 +255,3 @@ def reasons(result: Result):
         for one, verdicts in zip(result.comparisons, result.verdicts, strict=True)
         for verdict in verdicts
     ]
-
-
-def verdict_text(verdict):
-    """One cell: the outcome with the share of completions that support the claim, or that the row is only context."""
-    if not verdict.decides:
-        return "context"
-    share = verdict.counts["supported"] / max(sum(verdict.counts.values()), 1)
-    word = "impossible" if verdict.ceiling < verdict.threshold else verdict.outcome
-    return f"{word} ({100 * share:.0f} %)"

@@ -1,5 +1,7 @@
 """A table of texts, which the terminal and Markdown show alike."""
 
+import csv
+import io
 from dataclasses import dataclass, replace
 
 
@@ -47,6 +49,15 @@ def as_markdown(table):
     lines = ["", f"## {table.title}", "", _row(table.columns), _row("---" for _ in table.columns)]
     lines += [_row(row) for row in table.rows]
     return "\n".join(lines + (["", table.note] if table.note else []))
+
+
+def as_csv(columns, rows):
+    """Rows, mappings with `columns` as keys, as CSV with a head line."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
 
 
 def ms(seconds):

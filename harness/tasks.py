@@ -48,33 +48,39 @@ def replay(config, folder):
 
 
 def baselines(config, folder):
-    """List the recorded and published baselines of the workload."""
-    from baselines import load
-    from harness import listings
+    """List the recorded and published baselines that pass the filters, with their sources."""
+    from harness import known
+    from harness.app import chosen
     from harness.console import console, show
 
-    kinds = [kind for kind in config.baseline.kinds if kind != "live"]
-    show(
-        console(), [listings.baseline_table(config.workload.name, load(workload=config.workload.name, kinds=kinds))], []
-    )
-    return {}
+    workload, precision = (getattr(config, name).name if chosen(name) else None for name in ("workload", "precision"))
+    tables, lines, count = known.tables(config, workload, precision)
+    out = console()
+    show(out, tables, [])
+    out.print(*lines, sep="\n", markup=False, soft_wrap=True)
+    return {"rows": count}
 
 
 def validate(config, folder):
     """Published figures of real chips beside what the model says of the same work."""
-    from accel_model.validation import cells
+    from accel_model.validation import ERROR_COLUMNS, cells, model_errors
     from harness import listings, results, workloads
     from harness.config import PrecisionConfig
     from harness.console import console, show
     from harness.flow import captured
-    from harness.tables import as_markdown
+    from harness.tables import as_csv, as_markdown
 
     resnet50, mixed = workloads.load("imagenet_resnet50"), PrecisionConfig("bf16", "bf16", "bfloat16")  # as TPUs train
     table = cells(lambda batch: captured(resnet50, mixed, batch))
     shown = [listings.validation_table(table), listings.validation_errors(table)]
     path = folder / "validation.md"
     results.write(path, "\n".join(as_markdown(one) for one in shown))
-    show(console(), shown, [f"Saved: {path}"])
+    lines = [f"Saved: {path}"]
+    if config.task.errors:
+        head = "# Signed errors ln(simulated / published) of the model: halfstep task=validate task.errors=FILE\n"
+        results.write(config.task.errors, head + as_csv(ERROR_COLUMNS, model_errors(table)))
+        lines.append(f"Saved: {config.task.errors}")
+    show(console(), shown, lines)
     return {"cells": len(table)}
 
 

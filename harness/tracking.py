@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import sqlite3
 import sys
 import time
@@ -67,7 +68,8 @@ def start(place, name, description="", parent=False):
 def log(place, run_id, *, params, metrics, description, series=None, tables=None, folder=None):
     """Log a run: parameters, metrics, series of metrics, tables, and every file of its folder.
 
-    params: {name: value}. metrics: {name: float}, names with one slash and a unit. series: {name: float (steps,)}.
+    params: {name: value}. metrics: {name: float}, names with one slash and a unit. series: {name: float (steps,), or
+    {step: float}}.
     tables: {file name: {column: list}}. Raises TrackingError; what was logged before stays.
     """
     if place is None:
@@ -81,7 +83,8 @@ def log(place, run_id, *, params, metrics, description, series=None, tables=None
         points += [
             Metric(name, float(v), now, step)
             for name, values in (series or {}).items()
-            for step, v in enumerate(values)
+            for step, v in (values.items() if isinstance(values, dict) else enumerate(values))
+            if math.isfinite(v)
         ]
         entries = [Param(name, str(value)[:LONGEST_PARAM]) for name, value in params.items()]
         for first in range(0, len(entries), 100):

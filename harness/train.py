@@ -1,6 +1,7 @@
 """The training loop: real training whose every step is timed, so that the measured step is the step that trained."""
 
 import contextlib
+import gc
 import math
 import time
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from baselines import Measurement, StepTimer, device_context, from_samples
+from baselines import Measurement, StepTimer, device_context, energy_counter, from_samples, meter, remarks
 from harness import data
 from harness.errors import TrainingError
 from harness.step import build_step, memory_ran_out
@@ -46,9 +47,10 @@ def train(config, device, on_step=lambda done, total, loss: None):
     planned = min(settings.epochs * len(loader), settings.steps or math.inf)
     with seeded(config.seed), matrix_precision(config.precision), explained_memory(config, device):
         step = build_step(workload, config.precision, config.batch_size, device)
+        energy_so_far = meter(energy_counter(device))
         timer, losses, seen, started = StepTimer(device), [], math.nan, time.perf_counter()
         stopped_by = "steps" if settings.steps and planned == settings.steps else "epochs"
-        for inputs, targets in _forever(loader):
+        for inputs, targets in forever(loader):
             with timer:
                 step.copy_in(inputs, targets)
                 losses.append(step.compute())
@@ -61,14 +63,15 @@ def train(config, device, on_step=lambda done, total, loss: None):
                 stopped_by = "budget"
                 break
         taken_s = timer.samples_s()
-        wall_s = time.perf_counter() - started
+        wall_s, (energy_j, energy_note) = time.perf_counter() - started, energy_so_far(len(losses))
+        context = device_context(device)
         _finite(losses, workload)
         accuracy, evaluated = evaluate(step, samples, config, device)
     warmup = min(settings.warmup, len(taken_s) - 1)
     return Training(
         measurement=from_samples(
             taken_s[warmup:],
-            context=device_context(device),
+            context=context,
             workload=workload.name,
             model=workload.target,
             dataset=samples.name,
@@ -76,6 +79,9 @@ def train(config, device, on_step=lambda done, total, loss: None):
             batch_size=config.batch_size,
             precision=config.precision.name,
             warmup=warmup,
+            energy_j=energy_j,
+            energy_note=energy_note,
+            notes="; ".join(remarks(context)),
         ),
         losses=torch.stack(losses).double().cpu().numpy(),
         accuracy=accuracy,
@@ -123,14 +129,19 @@ def seeded(seed):
 
 @contextlib.contextmanager
 def matrix_precision(precision):
-    """Let a GPU round fp32 matrix operands to TF32 only where `precision` (PrecisionConfig) says so."""
+    """Let a GPU round fp32 matrix operands to TF32 only where `precision` (PrecisionConfig) says so.
+
+    And, as its owner would, search for the fastest convolutions: the shapes of a step do not change.
+    """
     backends = (torch.backends.cuda.matmul, torch.backends.cudnn)
-    before = [backend.allow_tf32 for backend in backends]
+    before, searched = [backend.allow_tf32 for backend in backends], torch.backends.cudnn.benchmark
     try:
+        torch.backends.cudnn.benchmark = True
         for backend in backends:
             backend.allow_tf32 = precision.tf32
         yield
     finally:
+        torch.backends.cudnn.benchmark = searched
         for backend, value in zip(backends, before, strict=True):
             backend.allow_tf32 = value
 
@@ -153,6 +164,8 @@ def check_memory(needed_bytes, config, device):
     """Raise TrainingError where a step that holds `needed_bytes` at its peak does not fit what `device` has free."""
     device = torch.device(device)
     if device.type == "cuda":
+        gc.collect()  # what an earlier run of this process left to torch is free too
+        torch.cuda.empty_cache()
         free_bytes = torch.cuda.mem_get_info(device)[0]
     else:
         import psutil
@@ -166,7 +179,8 @@ def check_memory(needed_bytes, config, device):
         )
 
 
-def _forever(loader):
+def forever(loader):
+    """Batches of one pass over the samples after the other."""
     while True:
         yield from loader
 

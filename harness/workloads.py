@@ -14,6 +14,11 @@ def names():
     return [name for name in _files("workload") if name != "custom"]
 
 
+def short_name(name):
+    """A workload's name without what most of them share, for where there is little room."""
+    return name.removeprefix("imagenet_").removeprefix("mnist_").removeprefix("text_")
+
+
 def matching(patterns):
     """Names of the shipped workloads that any of `patterns` (as in a shell) matches, in the order of the patterns."""
     found = [matching_names(names(), pattern) for pattern in patterns]

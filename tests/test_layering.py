@@ -67,7 +67,8 @@ def test_a_file_imports_only_what_its_place_allows(path):
 
 def test_the_two_sides_meet_in_few_files():
     both = {p.name for p in (ROOT / "harness").rglob("*.py") if {"accel_model", "baselines"} <= imported(p)}
-    assert both <= {"compare.py", "flow.py", "failures.py", "profile.py", "tasks.py"}
+    # claim_map.py only names the types of both; placed.py replays what was placed and routed, so that it is a baseline
+    assert both <= {"claim_map.py", "compare.py", "flow.py", "failures.py", "placed.py", "profile.py", "tasks.py"}
 
 
 @pytest.mark.parametrize(

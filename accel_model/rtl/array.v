@@ -8,6 +8,7 @@ module array #(
     parameter WEIGHT_STATIONARY = 0,
     parameter ROWS = 4,
     parameter COLS = 4,
+    parameter FLOAT = 0,
     parameter OPERAND_BITS = 8,
     parameter SUM_BITS = 32,
     parameter PRODUCT_STAGES = 0
@@ -38,7 +39,8 @@ module array #(
     wire [SUM_BITS+1:0] out_hop[0:(ROWS+1)*COLS-1];
     wire [ROWS*COLS-1:0] releases, dones;
     wire [ROWS-1:0] ending;
-    wire [COLS-1:0] shift, load, release_column, ends;
+    wire [COLS-1:0] shift, load, ends;
+    reg [COLS-1:0] release_column; // os: the result of the fold's last row has come to its `out`
 
     genvar i, j;
     generate
@@ -74,7 +76,7 @@ module array #(
             for (i = 0; i < ROWS; i = i + 1) begin : pick
                 assign releases_here[i] = releases[i*COLS+j];
             end
-            assign release_column[j] = |releases_here;
+            always @(posedge clock) release_column[j] <= |releases_here;
 
             assign out_hop[j] = {(SUM_BITS + 2) {1'b0}};
             assign {result_valid[j], ends[j], result[j*SUM_BITS+:SUM_BITS]} = out_hop[ROWS*COLS+j];
@@ -92,6 +94,7 @@ module array #(
                 pe #(
                     .WEIGHT_STATIONARY(WEIGHT_STATIONARY),
                     .TOP(i == 0),
+                    .FLOAT(FLOAT),
                     .OPERAND_BITS(OPERAND_BITS),
                     .SUM_BITS(SUM_BITS),
                     .PRODUCT_STAGES(PRODUCT_STAGES)

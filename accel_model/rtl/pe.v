@@ -13,10 +13,13 @@
 // `shadow` into use, which frees it for the next fold's weights; `shadow` and `weight` are the ping-pong pair. `out`,
 // the sum of the rows above plus this product, moves down each cycle.
 //
-// PRODUCT_STAGES = 1 puts a register behind the multiplier, for clock speed: what follows comes one cycle later.
+// FLOAT = 1 computes in bfloat16 (OPERAND_BITS = 16) and float32 (SUM_BITS = 32); see arithmetic.v.
+// PRODUCT_STAGES = 1 puts a register behind the multiplier, for clock speed, and 2 one before it too: what follows comes
+// as many cycles later.
 module pe #(
     parameter WEIGHT_STATIONARY = 0,
     parameter TOP = 0, // this is row 0, where column sums begin (ws) and whose result is a fold's last (os)
+    parameter FLOAT = 0,
     parameter OPERAND_BITS = 8,
     parameter SUM_BITS = 32,
     parameter PRODUCT_STAGES = 0
@@ -42,7 +45,7 @@ module pe #(
     input wire shift, // os: at each edge
     input wire load, // ws
     input wire release_column, // os
-    output wire releases, // os: the result of the fold's last row has come to `out`
+    output wire releases, // os: the result of the fold's last row comes to `out` at the next edge
     output wire done, // os: the last product of the whole fold is in its sum
     input wire signed [SUM_BITS-1:0] above, // the `out` of the row above
     input wire above_moves,
@@ -64,45 +67,56 @@ module pe #(
         end
     end
 
-    wire signed [OPERAND_BITS-1:0] factor;
+    wire signed [OPERAND_BITS-1:0] factor, left, right;
     wire meets, meets_edge; // x has a partner; in the last column that the fold uses
-    wire signed [2*OPERAND_BITS-1:0] product_now = x * factor;
-    wire signed [SUM_BITS-1:0] product;
+    wire signed [2*OPERAND_BITS-1:0] product_now;
+    wire signed [SUM_BITS-1:0] product, total;
+    wire [4:0] tags_now = {meets, x_first, x_last, x_edge, meets_edge};
     wire valid, first, last, row_edge, column_edge; // tags of the product
 
+    multiply #(.FLOAT(FLOAT), .OPERAND_BITS(OPERAND_BITS)) multiplier (.a(left), .b(right), .product(product_now));
+
     generate
+        if (PRODUCT_STAGES < 2) begin : taken
+            assign {left, right} = {x, factor};
+        end else begin : held
+            reg signed [OPERAND_BITS-1:0] left_q, right_q;
+            always @(posedge clock) {left_q, right_q} <= {x, factor};
+            assign {left, right} = {left_q, right_q};
+        end
+
         if (PRODUCT_STAGES == 0) begin : direct
             assign product = product_now;
-            assign {valid, first, last, row_edge, column_edge} = {meets, x_first, x_last, x_edge, meets_edge};
         end else begin : staged
             reg signed [2*OPERAND_BITS-1:0] product_q;
-            reg [4:0] tags_q;
-            always @(posedge clock) begin
-                product_q <= product_now;
-                tags_q <= {meets, x_first, x_last, x_edge, meets_edge};
-            end
+            always @(posedge clock) product_q <= product_now;
             assign product = product_q;
-            assign {valid, first, last, row_edge, column_edge} = tags_q;
         end
+
+        delay #(.WIDTH(5), .CYCLES(PRODUCT_STAGES)) tags (
+            .clock(clock),
+            .in(tags_now),
+            .out({valid, first, last, row_edge, column_edge})
+        );
 
         if (WEIGHT_STATIONARY == 0) begin : os
             reg signed [SUM_BITS-1:0] sum;
             reg full, full_row_edge, full_column_edge; // the sum is a result; of the fold's last row, last column
-            reg out_valid, out_free, out_releases;
+            reg out_valid, out_free;
 
+            add #(.FLOAT(FLOAT), .BITS(SUM_BITS)) adder (.a(sum), .b(product), .sum(total));
             assign factor = y;
             assign meets = x_valid & y_valid;
             assign meets_edge = y_edge;
             assign moves = out_valid & (out_free | release_column);
-            assign releases = out_releases;
+            assign releases = full & full_row_edge;
             assign done = full & full_row_edge & full_column_edge;
 
             always @(posedge clock) begin
-                if (valid) sum <= first ? product : sum + product;
+                if (valid) sum <= first ? product : total;
                 full <= valid & last;
                 full_row_edge <= row_edge;
                 full_column_edge <= column_edge;
-                out_releases <= full & full_row_edge;
                 out_valid <= ~reset & (full | above_moves | (out_valid & ~moves));
                 if (full) begin
                     out <= sum;
@@ -119,6 +133,7 @@ module pe #(
             reg [1:0] column, shadow_column; // read in row 0 only: the fold uses this column, as its last one
             reg out_valid;
 
+            add #(.FLOAT(FLOAT), .BITS(SUM_BITS)) adder (.a(above), .b(product), .sum(total));
             assign factor = x_first ? shadow : weight;
             assign {meets, meets_edge} = {2{x_valid}} & (TOP == 0 ? 2'b10 : x_first ? shadow_column : column);
             assign moves = out_valid;
@@ -137,7 +152,7 @@ module pe #(
                     out_valid <= valid;
                     out_end <= last & column_edge;
                 end else begin
-                    out <= valid ? above + product : above;
+                    out <= valid ? total : above;
                     out_valid <= above_moves;
                     out_end <= above_end;
                 end

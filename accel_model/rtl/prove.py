@@ -82,9 +82,9 @@ def mode_name(dataflow, overlap, trim):
     return f"{dataflow.name}_{overlap.name}_{'trimmed' if trim else 'padded'}".lower()
 
 
-def source_hash():
-    """SHA-256 over the Verilog sources in the order of SOURCES, without comments and spacing."""
-    code = (re.sub(r"//.*", "", path.read_text()).split() for path in SOURCES)
+def source_hash(sources=SOURCES):
+    """SHA-256 over the Verilog `sources`, in their order, without comments and spacing."""
+    code = (re.sub(r"//.*", "", path.read_text()).split() for path in sources)
     return hashlib.sha256(" ".join(word for words in code for word in words).encode()).hexdigest()
 
 

@@ -15,7 +15,9 @@ import numpy as np
 from accel_model.dataflow import Dataflow, Overlap
 from accel_model.errors import AccelModelError
 
-SOURCES = tuple(Path(__file__).parent / f"{name}.v" for name in ("pe", "array", "sequencer", "systolic", "testbench"))
+SOURCES = tuple(
+    Path(__file__).parent / f"{name}.v" for name in ("arithmetic", "pe", "array", "sequencer", "systolic", "testbench")
+)
 
 
 class SimulationError(AccelModelError):
@@ -89,8 +91,8 @@ def simulate(products, rows, cols, *, product_stages=0, gaps=False, timeout_s=60
             (folder / f"{name}.hex").write_text(_hex_lines(bits))
         (folder / "runs.hex").write_text("".join(f"{run:x}\n" for run in runs))
         defines = [f"-Ptestbench.{name}={value}" for name, value in parameters.items()]
-        _call(["iverilog", "-g2005", "-s", "testbench", *defines, "-o", "array.vvp", *SOURCES], folder, timeout_s)
-        _call(["vvp", "-n", "array.vvp"], folder, timeout_s)
+        call(["iverilog", "-g2005", "-s", "testbench", *defines, "-o", "array.vvp", *SOURCES], folder, timeout_s)
+        call(["vvp", "-n", "array.vvp"], folder, timeout_s)
         text = (folder / "out.txt").read_text()
     parts = text.split("run ")[1:]
     return [_result(part, p, plan) for part, p, plan in zip(parts, products, plans, strict=True)]
@@ -198,7 +200,7 @@ def _result(text, product, plan):
     return int(cycles), y.transpose(0, 2, 1) if product.dataflow == Dataflow.IS else y
 
 
-def _call(command, folder, timeout_s):
+def call(command, folder, timeout_s):
     if not available():
         raise SimulationError(
             "Icarus Verilog is not installed: put iverilog and vvp on the path (apt install iverilog)"

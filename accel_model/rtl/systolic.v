@@ -8,6 +8,7 @@ module systolic #(
     parameter WEIGHT_STATIONARY = 0,
     parameter ROWS = 4,
     parameter COLS = 4,
+    parameter FLOAT = 0,
     parameter OPERAND_BITS = 8,
     parameter SUM_BITS = 32,
     parameter PRODUCT_STAGES = 0
@@ -50,6 +51,7 @@ module systolic #(
         .WEIGHT_STATIONARY(WEIGHT_STATIONARY),
         .ROWS(ROWS),
         .COLS(COLS),
+        .FLOAT(FLOAT),
         .OPERAND_BITS(OPERAND_BITS),
         .SUM_BITS(SUM_BITS),
         .PRODUCT_STAGES(PRODUCT_STAGES)

@@ -8,6 +8,7 @@ from functools import partial
 from harness import charts
 from harness.claims import share_text, speedup
 from harness.config import Metric
+from harness.layers import folded
 from harness.pictures.breakeven import breakeven_figure
 from harness.pictures.canvas import Picture
 from harness.pictures.completions import completions
@@ -133,6 +134,7 @@ def breakeven_picture(claim_map, workload):
 
 def layers_picture(claim_map):
     """The Picture of measured and simulated time by layer."""
-    title, device = claim_map.layers_title
+    title, device, caption = claim_map.layers_title
     alt = f"Measured and simulated time of each layer. {title}, {device}."
-    return Picture("layers", title, alt, lambda theme: charts.layers_figure(claim_map.layers, title, device))
+    table = folded(claim_map.layers)
+    return Picture("layers", title, alt, lambda theme: charts.layers_figure(table, title, device, caption, theme))

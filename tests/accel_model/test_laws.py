@@ -1,11 +1,13 @@
 """Laws that hold for every trace and every design, over random tables of both."""
 
+import functools
+import operator
 from dataclasses import fields
 
 import numpy as np
 import pytest
 
-from accel_model import Design, Trace, replay
+from accel_model import Design, Trace, replay, replay_all
 from accel_model.report import Bound, Report
 from accel_model.types import PRECISIONS, Phase
 from tests.accel_model.traces import conv_trace, random_convolutions, random_gemms, random_trace
@@ -183,3 +185,26 @@ def test_splitting_a_trace_and_adding_equals_the_whole_without_residency_and_fus
     np.testing.assert_allclose(whole.step_s, split[0].step_s + split[1].step_s, rtol=1e-12)
     np.testing.assert_allclose(whole.energy_j, split[0].energy_j + split[1].energy_j, rtol=1e-12)
     np.testing.assert_array_equal(whole.compute_cycles, np.concatenate([s.compute_cycles for s in split], axis=1))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_several_traces_in_one_replay_are_each_as_if_alone(seed):
+    rng = np.random.default_rng(seed)
+    traces, design = [*random_traces(rng), random_trace(rng)], random_designs(rng)
+    together = replay_all(traces, design)
+    assert len(together) == len(traces)
+    for trace, report in zip(traces, together, strict=True):
+        alone = replay(trace, design, per_op=False)
+        for f in fields(Report):
+            ours, theirs = getattr(report, f.name), getattr(alone, f.name)
+            assert (ours is None and theirs is None) or np.allclose(ours, theirs, rtol=1e-12, atol=0), f.name
+
+
+def test_a_design_that_cannot_run_one_trace_still_runs_the_others():
+    narrow, wide = Trace.from_gemms(8, 8, 8), Trace.from_gemms(512, 512, 512)
+    design = Design.grid(rows=256, cols=256, buffer_bytes=[2**12, 2**20])
+    alone = [replay(one, design, per_op=False, must_run=False).runs.tolist() for one in (narrow, wide)]
+    together = [report.runs.tolist() for report in replay_all([narrow, wide], design, must_run=False)]
+    assert together == alone
+    assert not all(functools.reduce(operator.iadd, alone, [])) and any(functools.reduce(operator.iadd, alone, []))
+    assert replay_all([], design) == []

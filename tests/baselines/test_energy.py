@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import baselines
 from baselines.energy import NvmlCounter, RaplCounter, energy_per_step
 from baselines.errors import DeviceError
 from baselines.nvml import _other_processes, gpu_state
@@ -154,3 +155,40 @@ def test_other_processes_are_counted_also_from_inside_a_container(pids, others):
         nvmlDeviceGetGraphicsRunningProcesses=lambda handle: found[:1],
     )
     assert _other_processes(nvml, None) == others
+
+
+def test_a_meter_counts_what_is_run_elsewhere_and_refuses_short_windows(monkeypatch):
+    meter = Meter(idle_w=20.0, step_j=3.0)
+    end = baselines.meter(meter, idle_s=0.05)
+    meter.run(10)
+    energy_j, note = end(10)
+    assert math.isnan(energy_j) and "too short" in note
+    monkeypatch.setattr("baselines.energy.SHORTEST_S", 0.0)
+    meter.began = time.perf_counter()  # the imagined idle power counts from here
+    end = baselines.meter(meter, idle_s=0.05)
+    meter.run(100)
+    energy_j, note = end(100)
+    assert energy_j == pytest.approx(3.0, rel=0.05)
+    assert "100 steps" in note and 15 < float(note.split("idle ")[1].split(" W")[0]) < 25
+
+
+@pytest.mark.parametrize("counter", [None, NvmlCounter("GPU-none"), RaplCounter("/nowhere")])
+def test_a_meter_without_a_counter_gives_nan_and_the_reason(counter):
+    energy_j, note = baselines.meter(counter)(10)
+    assert math.isnan(energy_j) and ("no energy counter" in note or "NVML" in note or "no RAPL" in note)
+
+
+@pytest.mark.parametrize(
+    ("context", "says"),
+    [
+        ({}, []),
+        ({"other_processes": 2}, ["2 other processes"]),
+        ({"load_average": 9.0, "cpus": 2}, ["9.0 processes wanted its 2 CPUs"]),
+        ({"load_average": 2.0, "cpus": 2}, []),
+        ({"slowdown_reasons": "idle,software_power_cap"}, []),  # a board at its own power limit is itself
+        ({"slowdown_reasons": "software_thermal,hardware_power_brake"}, ["hardware_power_brake, software_thermal"]),
+    ],
+)
+def test_a_busy_or_slowed_device_is_told(context, says):
+    found = baselines.remarks(context)
+    assert len(found) == len(says) and all(part in text for part, text in zip(says, found, strict=True))

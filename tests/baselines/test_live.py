@@ -89,6 +89,20 @@ def test_eager_measures_both_scopes_of_one_step(batch):
     assert 2 < step.copies < step.computes
 
 
+def test_loading_is_timed_where_batches_are_given(batch):
+    def slow_batches():
+        while True:
+            time.sleep(0.02)
+            yield batch
+
+    step = Step()
+    found, refused = measure_all(
+        step, "cpu", ("eager",), ("step", "step_and_loading"), batch=batch, batches=slow_batches(), plan=SHORT, **NAMED
+    )
+    assert not refused and [one.scope for one in found] == ["step", "step_and_loading"]
+    assert found[1].samples_s.min() >= 0.02 > found[0].step_s
+
+
 def test_a_bare_callable_is_timed_as_it_is():
     calls = []
     one = measure(lambda: calls.append(time.sleep(0.01)), "cpu", scope="step_and_loading", plan=SHORT, **NAMED)
@@ -308,12 +322,35 @@ def test_a_device_that_is_not_there_is_refused_with_the_reason():
         best_device(absent)
 
 
+def old_driver():
+    raise RuntimeError("The NVIDIA driver on your system is too old (found version 11040).\nPlease update it.")
+
+
+def busy(*_, **__):
+    raise RuntimeError("CUDA error: all CUDA-capable devices are busy or unavailable\nmore lines")
+
+
 @pytest.mark.parametrize(
     ("patches", "match"),
     [
         ({"version.cuda": None, "version.hip": None}, "built without CUDA"),
         ({"cuda.is_available": lambda: False, "cuda.init": lambda: None}, "CUDA finds no GPU"),
+        (
+            {"cuda.is_available": lambda: False, "cuda.init": old_driver},
+            r"does not start \(The .* driver .* too old",
+        ),
         ({"cuda.is_available": lambda: True, "cuda.device_count": lambda: 0}, "only 0 GPUs"),
+        (
+            {
+                "cuda.is_available": lambda: True,
+                "cuda.device_count": lambda: 1,
+                "cuda.get_device_capability": lambda index: (9, 0),
+                "cuda.get_device_name": lambda index: "H200",
+                "cuda.get_arch_list": lambda: ["sm_90"],
+                "zeros": busy,
+            },
+            r"H200 refuses its first use \(CUDA error: all .* busy or unavailable\)",
+        ),
         (
             {
                 "cuda.is_available": lambda: True,
@@ -331,6 +368,21 @@ def test_the_reason_that_cuda_cannot_be_used_is_told(monkeypatch, patches, match
         monkeypatch.setattr(f"torch.{name}", value)
     with pytest.raises(DeviceError, match=match):
         best_device("cuda")
+    assert best_device("auto") in ("cpu", "mps")
+
+
+def test_a_step_device_and_mode_are_enough_to_measure(batch):
+    one = measure(Step(), "cpu", "eager", plan=SHORT)
+    assert (one.model, one.batch_size, one.scope, one.precision, one.mode) == (
+        "Sequential",
+        16,
+        "step",
+        "fp32",
+        "eager",
+    )
+    assert measure(Step(), "cpu", "eager", batch=batch, plan=SHORT).scope == "step_and_copy"
+    with pytest.raises(BaselineError, match="batch_size"):
+        measure(lambda: 1.0, "cpu", "eager", plan=SHORT)
 
 
 def test_a_live_measurement_can_be_recorded(batch):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from harness import data
-from harness.profile import layer_seconds
+from harness.profile import layer_times
 from harness.train import train
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
@@ -29,9 +29,10 @@ def test_the_measured_step_is_near_the_wall_clock(compose):
 def test_the_layers_share_the_step_on_the_gpu(compose):
     config = compose("workload=cifar10_resnet20", "batch_size=64")
     samples = data.load(config.data, config.workload, config.batch_size, config.seed)
-    seconds = layer_seconds(config, "cuda", 1.0, samples)
-    assert sum(seconds.values()) == pytest.approx(1.0)
-    assert np.all(np.array(list(seconds.values())) >= 0)
+    times = layer_times(config, "cuda", 1.0, samples)
+    assert times.seconds.sum() + times.unattributed_s == pytest.approx(1.0)
+    assert np.all(times.seconds >= 0) and times.unattributed_s < 0.1
+    assert (times.seconds[times.layers.index("conv1")] > 0).all()
 
 
 def test_a_batch_that_does_not_fit_is_refused(compose):

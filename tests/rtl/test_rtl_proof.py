@@ -82,17 +82,18 @@ def test_numbers_survive_operands_that_come_with_pauses(rows, cols):
 
 
 @live
-def test_a_register_behind_the_multiplier_costs_one_cycle_per_fold_that_waits():
+@pytest.mark.parametrize("stages", [1, 2])
+def test_a_register_around_the_multiplier_costs_one_cycle_per_fold_that_waits(stages):
     rng = np.random.default_rng(5)
     shapes = random_shapes(rng, 3, 4, 20)
     shapes[:, 4] = 1  # one core
     groups, m, n, k, _ = shapes.T
-    cycles = measure(rng, 3, 4, shapes, product_stages=1)
+    cycles = measure(rng, 3, 4, shapes, product_stages=stages)
     for j, mode in enumerate(MODES):
         dataflow, overlap, _ = mode
         height, width = {Dataflow.OS: (m, n), Dataflow.WS: (k, n), Dataflow.IS: (k, m)}[dataflow]
         folds = groups * -(-height // 3) * -(-width // 4)
-        waits = 1 if overlap == Overlap.PIPELINED else folds
+        waits = stages * (1 if overlap == Overlap.PIPELINED else folds)
         np.testing.assert_array_equal(cycles[:, j], closed_form(mode, 3, 4, shapes) + waits, err_msg=mode_name(*mode))
 
 

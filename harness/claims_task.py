@@ -1,0 +1,59 @@
+"""task=claims: the claim map, its files, and its runs in MLflow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness import map_values
+
+
+def run_claims(config, folder):
+    """Judge the claims of `config` over its whole map; returns a small dict."""
+    from harness.app import shell_command, tracked
+    from harness.console import console, show
+    from harness.map_flow import run
+    from harness.report import headline, tables
+    from harness.tables import shortened
+
+    out = console()
+    with tracked(config, f"claims {config.accelerator.get('name', '')}"[:22], out, parent=True) as (
+        place,
+        run_id,
+        told,
+    ):
+        claim_map = run(config, *told)
+        lines = deliver(claim_map, config, folder, place, run_id, shell_command())
+    found = [shortened(table, SHOWN) for table in tables(claim_map)[:1]]
+    show(out, found, [*(f"[bold]{line}[/bold]" for line in headline(claim_map)), *lines])
+    return {"folder": str(folder), "cells": len(claim_map.cells)}
+
+
+SHOWN = 24  # rows of a table in the terminal
+
+
+def deliver(claim_map, config, folder, place, run_id, command):
+    """Write the report and the values, log them, and return the lines for the terminal."""
+    from harness import report, results, tracking
+    from harness.result_values import versions
+
+    page = report.write(claim_map, folder, command, versions())
+    results.write_json(folder / results.RESULT, map_values.as_json(claim_map, config, command, versions()))
+    tracking.log(
+        place,
+        run_id,
+        params=map_values.params(claim_map, config),
+        metrics=map_values.metrics(claim_map),
+        tables={"claim_map.json": map_values.cells_table(claim_map)},
+        description=map_values.description(claim_map, command),
+        folder=folder,
+    )
+    family = place and replace(place, parent_run_id=run_id, sweep=f"claims {claim_map.accelerator}")
+    for name, one in map_values.series_runs(claim_map).items():
+        child = tracking.start(family, name)
+        tracking.log(place, child, **one)
+        tracking.finish(place, child, "FINISHED")
+    ui, url = tracking.page(place, run_id)
+    _, experiment = tracking.page(place)
+    lines = ["", f"Report:  {page}", f"Results: {folder}"]
+    lines += [f"Browse:  {ui}"] if ui else []
+    return lines + [f"         {one}" for one in (url, experiment) if one]

@@ -1,0 +1,93 @@
+"""task=baselines: what is known of measured devices, filtered, with what is left out and why."""
+
+import difflib
+import re
+from collections import Counter
+
+import baselines
+from harness.config import FILTERS
+from harness.errors import ConfigError
+from harness.listings import baseline_table, source_lines
+from harness.tables import Table
+
+NEAR = 8  # names shown of what there is
+PART_OF = {"gpu": "device", "fpga": "device", "device": "device", "model": "model"}  # filters by a part of a name
+
+
+def tables(config, workload=None, precision=None):
+    """(Tables, lines of sources, number of rows) of the baselines that pass the filters of `config` (RunConfig).
+
+    workload, precision: names, where the user chose one. Without any filter the run's own workload is listed.
+    """
+    given = {name: getattr(config, name) for name in FILTERS if getattr(config, name) is not None}
+    if workload is None and precision is None and not given:
+        workload = config.workload.name
+    filters = _filters(given) | {"workload": workload, "precision": precision}
+    kinds = [config.kind] if config.kind else [kind for kind in config.baseline.kinds if kind != "live"]
+    found = baselines.load(kinds=kinds, **filters)
+    without = [] if kinds == ["recorded"] else baselines.left_out(**filters)
+    asked = given | {name: filters[name] for name in ("workload", "precision") if filters[name]}
+    title = f"Baselines: {' '.join(f'{name}={value}' for name, value in asked.items())}"
+    notes = [f"{len(found)} rows." if found else nothing(asked, kinds)]
+    notes += [_without_note(without)] if without and not config.left_out else []
+    shown = [baseline_table(title, found, " ".join(notes))]
+    shown += [left_out_table(without)] if config.left_out else []
+    return shown, source_lines(found), len(found)
+
+
+def nothing(asked, kinds):
+    """Why no baseline passes the filters `asked` ({name: value}), and what there is, as text."""
+    rows, found = baselines.load(kinds=kinds), []
+    for name, value in asked.items():
+        count = len(baselines.load(kinds=kinds, **_filters({name: value}))) if name != "kind" else len(rows)
+        text = f"{name}={value} alone passes {count}"
+        if not count:
+            there = rows
+            if name in ("gpu", "fpga"):
+                there = [row for row in rows if row.device_kind == name]
+            values = dict.fromkeys(getattr(row, PART_OF.get(name, name)) for row in there)
+            text += f" ({name} can be {_near(value, [one for one in values if one])})"
+        found.append(text)
+    return f"No row passes: {'; '.join(found)}. Record one on your GPU, or add a published row with its source."
+
+
+def left_out_table(without):
+    """The published rows that are no baselines, each with its reason."""
+    rows = tuple((one.device, one.model, one.reason, f"{one.source}; {one.locator}", one.where) for one in without)
+    note = "" if rows else "None."
+    return Table("Left out", ("device", "model", "why", "source", "where"), rows, note, ("where", "source"))
+
+
+def _filters(given):
+    """What baselines.load takes for the settings `given`; raises ConfigError for two devices."""
+    if len(names := [name for name in given if PART_OF.get(name) == "device"]) > 1:
+        raise ConfigError(f"{' and '.join(names)} are both given: give one, e.g. {names[0]}={given[names[0]]}")
+    filters = {PART_OF.get(name, name): value for name, value in given.items() if name != "kind"}
+    return filters | ({"device_kind": names[0]} if names and names[0] != "device" else {})
+
+
+def _near(value, names):
+    """The names closest to a value, or some of them, as text; of numbers the least and the largest."""
+    if names and isinstance(value, int):
+        return f"{min(names)} to {max(names)}"
+    lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(str(value).lower(), list(lower), n=NEAR, cutoff=0.4)
+    shown = [lower[one] for one in near] or names[:NEAR]
+    return ", ".join(shown) + (" ..." if len(shown) < len(names) else "") if names else "nothing"
+
+
+def _without_note(without):
+    """How many rows are left out, by reason, as text."""
+    counts = Counter(map(_class, without)).most_common()
+    reasons = "; ".join(f"{count}: {reason}" for reason, count in counts[:4])
+    return f"{len(without)} further rows are left out ({reasons}{'; ...' if len(counts) > 4 else ''}): left_out=true."
+
+
+def _class(one):
+    """The reason of a row that is left out, without what is its own."""
+    for mark in ("SUSPECT", "IMPLAUSIBLE"):
+        if mark in one.reason:
+            return f"marked {mark}"
+    if one.reason.endswith("only single devices are compared"):
+        return "of several devices"
+    return re.sub(r"'[^']*' |\([^)]*\)", "", one.reason)[:60].strip()
