@@ -141,6 +141,19 @@ def from_choices(values, name, where):
 
     where: what to name in an error. Raises DesignError for an unknown field or a value that it cannot take.
     """
+    lists = parsed(values, where)
+    count = int(np.prod([len(v) for v in lists.values()], dtype=np.float64))
+    if count > LARGEST_GRID:
+        raise DesignError(f"{where} has {count} combinations: give at most {LARGEST_GRID} at a time")
+    digits, repeat = [], count
+    for choices in lists.values():
+        repeat //= len(choices)
+        digits.append(np.arange(count) // repeat % len(choices))
+    return combined(lists, digits, count, name, where)
+
+
+def parsed(values, where):
+    """{field (or array): the values given for it, as an array}; raises DesignError as `from_choices` does."""
     known = {f.name: f for f in fields(Design) if f.name != "name"}
     if unknown := [key for key in values if key not in known and key != "array"]:
         raise DesignError(f"{where} has the unknown key {unknown[0]!r}: use one of array, {', '.join(known)}")
@@ -151,19 +164,21 @@ def from_choices(values, name, where):
         lists[key] = arrays_of(given, where) if key == "array" else Setting.parse(known[key], given, where)
         if not len(lists[key]):
             raise DesignError(f"{where} gives no value for {key}: give at least one")
-    count = int(np.prod([len(v) for v in lists.values()], dtype=np.float64))
-    if count > LARGEST_GRID:
-        raise DesignError(f"{where} has {count} combinations: give at most {LARGEST_GRID} at a time")
-    table, repeat = {}, count
-    for key, choices in lists.items():
-        repeat //= len(choices)
-        table[key] = choices[np.arange(count) // repeat % len(choices)]
+    return lists
+
+
+def combined(lists, digits, count, name, where):
+    """The Design of `count` rows whose value of each key of `lists` is the one that its digits, int64 (count,), pick.
+
+    lists: what `parsed` returns. digits: in the order of `lists`. Other fields have their defaults. Raises DesignError.
+    """
+    table = {key: choices[picks] for (key, choices), picks in zip(lists.items(), digits, strict=True)}
     if "array" in table:
         table |= dict(zip(("rows", "cols", "cores"), table.pop("array").T.copy(), strict=True))
-    for key, f in known.items():
-        if key not in table and f.metadata["default"] is not None:
+    for f in fields(Design):
+        if f.name != "name" and f.name not in table and f.metadata["default"] is not None:
             default = Setting.parse(f, f.metadata["default"], where)
-            table[key] = np.repeat(default, count, axis=0)
+            table[f.name] = np.repeat(default, count, axis=0)
     derived = energy.defaults(table)
     table |= {key: value for key, value in derived.items() if key not in table}
     try:

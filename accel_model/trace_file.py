@@ -1,4 +1,4 @@
-"""The trace file: a zip archive of three Parquet tables and metadata in JSON. The one place that imports pyarrow."""
+"""The trace file: a zip archive of three Parquet tables and metadata in JSON; only here this package uses pyarrow."""
 
 import io
 import json

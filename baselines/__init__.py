@@ -10,6 +10,7 @@ from baselines.catalogue import load
 from baselines.energy import meter
 from baselines.errors import BaselineError
 from baselines.measurement import Measurement, from_samples
+from baselines.placed import PlacedArray, placed
 from baselines.published import left_out, published
 from baselines.recorded import from_json, load_recorded, read_recorded, to_json
 from baselines.remarks import remarks
@@ -22,6 +23,7 @@ __all__ = [
     "BaselineError",
     "GpuSpec",
     "Measurement",
+    "PlacedArray",
     "Plan",
     "from_json",
     "from_samples",
@@ -29,6 +31,7 @@ __all__ = [
     "left_out",
     "load",
     "load_recorded",
+    "placed",
     "meter",
     "published",
     "read_recorded",

@@ -29,6 +29,7 @@ def job(node):
         TaskName.validate: tasks.validate,
         TaskName.record: record,
         TaskName.claims: run_claims,
+        TaskName.explore: tasks.explore,
     }
     return others.get(config.task.name, run_task)(config, folder)
 

@@ -16,6 +16,7 @@ class TaskName(Enum):
     validate = "validate"
     record = "record"
     claims = "claims"
+    explore = "explore"
 
 
 class DataName(Enum):
@@ -53,6 +54,7 @@ SCOPES = ("step", "step_and_copy")
 LIVE_SCOPES = (*SCOPES, "step_and_loading")
 FILTERS = ("gpu", "fpga", "device", "model", "year", "kind")  # of what task=baselines lists
 AUTOCAST = (None, "bfloat16", "float16")
+OBJECTIVES = ("step_s", "energy_j", "area_mm2", "watts")
 
 
 def above_zero(where, value, example, whole=True):
@@ -79,7 +81,7 @@ class TaskConfig:
     """What to do: a file in conf/task."""
 
     name: TaskName
-    trace: str | None = None  # file to write (capture) or to read (replay)
+    trace: str | None = None  # file to write (capture) or to read (replay, explore)
     config: str | None = None  # SCALE-Sim configuration to take the accelerator from (replay)
     timeline: str | None = None  # Perfetto file to write (replay)
     topology: str | None = None  # SCALE-Sim topology to write (replay)
@@ -321,6 +323,36 @@ class MapConfig:
 
 
 @dataclass
+class ExploreConfig:
+    """What task=explore searches: a file in conf/explore."""
+
+    space: dict[str, Any]
+    objectives: list[str] = field(default_factory=lambda: list(OBJECTIVES[:3]))
+    macs_most: float | None = None
+    area_most_mm2: float | None = None
+    watts_most: float | None = None
+    grid_most: int = 3_000_000
+    trials: int = 4096
+    population: int = 256
+
+    def __post_init__(self):
+        for name in ("macs_most", "area_most_mm2", "watts_most"):
+            if getattr(self, name) is not None:
+                above_zero(f"explore.{name}", getattr(self, name), 100, whole=False)
+        for name, example in (("grid_most", 3_000_000), ("trials", 4096), ("population", 256)):
+            above_zero(f"explore.{name}", getattr(self, name), example)
+        if (
+            not self.objectives
+            or set(self.objectives) - set(OBJECTIVES)
+            or len(set(self.objectives)) < len(self.objectives)
+        ):
+            raise ConfigError(
+                f"explore.objectives is {list(self.objectives)}: give some of {', '.join(OBJECTIVES)}, each once, "
+                f"e.g. explore.objectives=[step_s,area_mm2]"
+            )
+
+
+@dataclass
 class RunConfig:
     """All settings of one run: conf/config.yaml with its groups."""
 
@@ -336,6 +368,7 @@ class RunConfig:
     compare: CompareConfig
     record: RecordConfig
     map: MapConfig
+    explore: ExploreConfig
     gpu: str | None = None  # these filter what task=baselines lists
     fpga: str | None = None
     device: str | None = None
@@ -383,11 +416,14 @@ def to_config(node):
         raise ConfigError(str(error).splitlines()[0]) from None
 
 
-LEFT_OUT = ("tracking", "resume", "outputs", "record", "map", "left_out", *FILTERS)  # settings that decide no result
+LEFT_OUT = (  # settings that decide no result
+    *("tracking", "resume", "outputs", "record", "map", "explore", "left_out"),
+    *FILTERS,
+)
 
 
 def fingerprint(config):
-    """Hex digest of the settings that decide a result; where results go, resuming and recording are left out."""
+    """Hex digest of the settings that decide a result, which LEFT_OUT do not."""
     import hashlib
     import json
     from dataclasses import asdict

@@ -1,6 +1,7 @@
 """What people see in the terminal: progress while it runs, then tables; the one file that imports rich."""
 
 import contextlib
+import time
 
 from harness.plain import PlainConsole
 from harness.tables import as_markdown, narrowed
@@ -14,6 +15,7 @@ except ImportError:  # as on a GPU machine that holds little beside torch
     Console = None
 
 WIDTH = 220  # of output that goes to a file or a pipe
+EVERY_S = 10  # seconds between lines of progress there
 
 
 def console():
@@ -50,6 +52,33 @@ def progress(out):
             bar.update(task, total=total, completed=done, loss="" if loss != loss else f"loss {loss:.3g}")
 
         yield say, on_step
+
+
+@contextlib.contextmanager
+def counting(out, text, total, done=0):
+    """Yields on_done(done): a bar with rate and time left, or a line now and then where there is no terminal."""
+    began = said = time.monotonic()
+
+    def rate(now_done):
+        return (now_done - done) / max(time.monotonic() - began, 1e-9)
+
+    if isinstance(out, PlainConsole) or not out.is_terminal:
+
+        def on_done(now_done):
+            nonlocal said
+            if time.monotonic() - said >= EVERY_S:
+                said, per_s = time.monotonic(), rate(now_done)
+                left = (total - now_done) / per_s if per_s else 0
+                out.print(f"{text}: {now_done:,} of {total:,}, {per_s:,.0f}/s, {left:,.0f} s left")
+
+        yield on_done
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=out, transient=True
+    ) as bar:
+        task = bar.add_task(text, total=total, completed=done, rate="")
+        yield lambda now_done: bar.update(task, completed=now_done, rate=f"{rate(now_done):,.0f}/s")
 
 
 def show(out, tables, lines):

@@ -35,3 +35,7 @@ class TrackingError(HalfstepError):
 
 class OutputError(HalfstepError):
     """A result file cannot be written."""
+
+
+class ExploreError(HalfstepError):
+    """A design space cannot be searched, or nothing in it meets the limits."""

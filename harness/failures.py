@@ -66,6 +66,10 @@ def _inner_value(text):
     """A line that tells how to set a value that comes with its range and source, or nothing."""
     found = re.match(r"Error merging override ([\w.]+)=(.*)", text[0])
     clash = found and any(line.startswith("Cannot merge DictConfig") for line in text)
+    if clash and found[1].startswith("explore.space."):
+        return [
+            f"To put a range in place of a list, or a list for a range, write '~{found[1]}' '+{found[1]}={found[2]}'"
+        ]
     return [f"It is a value with its range and source: write {found[1]}.value={found[2]}"] if clash else []
 
 

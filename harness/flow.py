@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import baselines
 from accel_model import Design, Report, Trace, replay
 from accel_model.types import PRECISIONS, dtype_of
+from baselines.catalogue import LOADED_KINDS
 from harness import workloads
 from harness.claims import Verdict, judge
 from harness.compare import PARITY, Comparison, compare, simulate
@@ -118,7 +119,7 @@ def compare_all(config, candidates, trace, live, say=lambda text: None):
 
     Each is compared with a replay of the step at the baseline's own batch.
     """
-    kinds = [kind for kind in config.baseline.kinds if kind != "live"]
+    kinds = [kind for kind in config.baseline.kinds if kind in LOADED_KINDS]
     rows = baselines.load(
         workload=config.workload.name, kinds=kinds, relative_uncertainty=config.compare.published_uncertainty
     )

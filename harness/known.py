@@ -5,6 +5,7 @@ import re
 from collections import Counter
 
 import baselines
+from baselines.catalogue import LOADED_KINDS
 from harness.config import FILTERS
 from harness.errors import ConfigError
 from harness.listings import baseline_table, source_lines
@@ -23,7 +24,7 @@ def tables(config, workload=None, precision=None):
     if workload is None and precision is None and not given:
         workload = config.workload.name
     filters = _filters(given) | {"workload": workload, "precision": precision}
-    kinds = [config.kind] if config.kind else [kind for kind in config.baseline.kinds if kind != "live"]
+    kinds = [config.kind] if config.kind else [kind for kind in config.baseline.kinds if kind in LOADED_KINDS]
     found = baselines.load(kinds=kinds, **filters)
     without = [] if kinds == ["recorded"] else baselines.left_out(**filters)
     asked = given | {name: filters[name] for name in ("workload", "precision") if filters[name]}

@@ -34,11 +34,11 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
         map_live.trained(config, say, on_step) if config.workload.name in names else ([], {}, ("", "", ""))
     )
     rows = trained + rows
-    arrays = placed.arrays(config)
+    arrays, no_arrays = placed.arrays(config)
     wanted = batches_wanted(config, names, own_batches, rows, arrays)
     paths, refused = captured_all(config, settings, wanted, say, on_step)
     measured, not_measured = map_live.measured(config, paths, say, on_step)
-    rows, failures = measured + rows, failures + refused + not_measured
+    rows, failures = measured + rows, failures + no_arrays + refused + not_measured
     cache = Path(config.outputs) / "cache" / "replays"
     workers = config.map.workers or os.cpu_count() or 1
 

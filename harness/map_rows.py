@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 import baselines
+from baselines.catalogue import LOADED_KINDS
 from harness.compare import PARITY
 
 
@@ -27,7 +28,7 @@ def known_rows(config, names):
     becomes the time of a step at `derived`. notes: (what, why) of rows that no asked-for precision is of equal quality
     to.
     """
-    kinds = [kind for kind in config.baseline.kinds if kind in ("recorded", "published")]
+    kinds = [kind for kind in config.baseline.kinds if kind in LOADED_KINDS]
     rows, unmatched = [], {}
     for name in names:
         found = baselines.load(workload=name, kinds=kinds, relative_uncertainty=config.compare.published_uncertainty)

@@ -11,10 +11,14 @@ from harness.map_rows import Row
 
 
 def arrays(config):
-    """The PlacedArrays to compare with, or none where baseline.kinds leaves them out; raises BaselineError."""
+    """(PlacedArrays to compare with, failures); none where baseline.kinds leaves them out."""
     if "placed" not in config.baseline.kinds:
-        return []
-    return [one for one in baselines.placed() if any(one.precision in PARITY[p] for p in config.map.precisions)]
+        return [], []
+    try:
+        found = baselines.placed()
+    except baselines.BaselineError as error:
+        return [], [("placed-and-routed arrays", str(error))]
+    return [one for one in found if any(one.precision in PARITY[p] for p in config.map.precisions)], []
 
 
 def precisions(arrays, config):

@@ -29,7 +29,7 @@ def replay(config, folder):
 
     if not config.task.trace:
         raise ConfigError("task.trace has no value: give the file of a trace, e.g. task.trace=outputs/trace.halfstep")
-    trace, design = _read_trace(config.task.trace), _design(config)
+    trace, design = read_trace(config.task.trace), _design(config)
     report = replay_on(trace, design)
     out, lines = console(), []
     out.print(*filter(None, (listings.trace_line(trace), listings.uncounted_line(trace))), sep="\n")
@@ -84,7 +84,15 @@ def validate(config, folder):
     return {"cells": len(table)}
 
 
-def _read_trace(path):
+def explore(config, folder):
+    """Search a design space for time, energy and area."""
+    from harness.explore import explore as search
+
+    return search(config, folder)
+
+
+def read_trace(path):
+    """The Trace in the file at `path`, a SCALE-Sim topology (.csv) or a PyTorch execution trace (.json)."""
     from accel_model import Trace
 
     if str(path).endswith(".csv"):

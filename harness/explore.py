@@ -1,0 +1,145 @@
+"""task=explore: search a design space, keep the Pareto front, go on where a search was interrupted."""
+
+import logging
+import time
+from pathlib import Path
+
+from accel_model.space import Space
+from harness.errors import ExploreError
+from harness.exploration import LIMITS, Problem, fingerprint, front, grid, metrics_of, start, widest
+
+LOG = logging.getLogger(__name__)
+CHECKPOINT_S = 1.0  # seconds of search that a killed process loses at most, beside the batch it was at
+FRONT = "pareto.parquet"
+
+
+def explore(config, folder):
+    """Search explore.space, write the front and its pictures to `folder`, log them, show them. Returns a small dict."""
+    from harness import tracking
+    from harness.app import run_name
+    from harness.console import console
+    from harness.failures import explained
+    from harness.flow import nominal_design
+
+    nominal = nominal_design(config)
+    space = Space.around(config.accelerator, config.explore.space, str(nominal.name[0]), "explore.space")
+    out = console()
+    problem = problem_of(config, space, out.print)
+    place = tracking.prepare(config.tracking)
+    run_id = tracking.start(place, f"explore {run_name(config)}"[:22])
+    try:
+        state, was_interrupted = searched(problem, config, out)
+        deliver(problem, state, nominal, config, folder, (place, run_id), out, was_interrupted)
+        if was_interrupted:
+            raise KeyboardInterrupt
+    except BaseException as error:
+        killed = isinstance(error, KeyboardInterrupt)
+        tracking.abandon(place, run_id, "KILLED" if killed else "FAILED", explained(error) or repr(error))
+        raise
+    tracking.finish(place, run_id, "FINISHED")
+    return {"folder": str(folder)}
+
+
+def problem_of(config, space, say):
+    """The Problem of the settings, with the trace that task.trace names or a captured one."""
+    from harness.flow import captured
+    from harness.listings import trace_line
+    from harness.tasks import read_trace
+
+    if config.task.trace:
+        trace = read_trace(config.task.trace)
+    else:
+        say(f"Capturing a training step of {config.workload.name} at batch {config.batch_size}")
+        trace = captured(config.workload, config.precision, config.batch_size, config.strict)
+    say(trace_line(trace))
+    limits = {name: getattr(config.explore, name) for name in LIMITS if hasattr(config.explore, name)}
+    return Problem(trace, space, widest(trace), tuple(config.explore.objectives), limits)
+
+
+def is_grid(problem, config):
+    """Whether every design of the space is replayed."""
+    return problem.space.count <= config.explore.grid_most
+
+
+def searched(problem, config, out):
+    """(State, whether it was interrupted) of the search, gone on with from its checkpoint where resume=true."""
+    from harness.console import counting
+    from harness.front_file import load_state, save_state
+    from harness.sampling import sampled
+
+    settings, whole = config.explore, is_grid(problem, config)
+    of_sampler = {} if whole else {"population": settings.population, "seed": config.seed}
+    key = fingerprint(problem, **of_sampler)
+    path = Path(config.outputs) / "explore" / f"{key}.parquet"
+    state, total = start(problem), problem.space.count if whole else settings.trials
+    try:
+        earlier = load_state(path, problem, key)
+    except ExploreError as error:
+        out.print(f"{error}: it is not used, and the exploration starts anew")
+        earlier = None
+    if earlier and config.resume:
+        state = earlier
+        is_done = "Done already" if state.done >= total else "Going on after"
+        out.print(f"{is_done}, {state.done:,} of {total:,} designs: {path}")
+    elif earlier and earlier.done < total:
+        out.print(
+            f"An interrupted exploration of {earlier.done:,} designs is replaced; resume=true would go on with it"
+        )
+    steps = grid(problem, state) if whole else sampled(problem, state, total, settings.population, config.seed)
+    interrupted, saved = False, time.monotonic()
+    try:
+        with counting(out, f"Replaying designs of {problem.space.name}", total, state.done) as on_done:
+            for state in steps:
+                on_done(min(state.done, total))
+                if time.monotonic() - saved > CHECKPOINT_S:
+                    save_state(path, problem, state, key)
+                    saved = time.monotonic()
+    except KeyboardInterrupt:
+        interrupted = True
+    save_state(path, problem, state, key)
+    return state, interrupted
+
+
+def deliver(problem, state, nominal, config, folder, tracked, out, was_interrupted):
+    """Write the result files, log them to `tracked` (Place, run id), and show the front.
+
+    Raises ExploreError where nothing that was looked at runs and meets the limits.
+    """
+    from harness import explore_summary, results, tracking
+    from harness.app import shell_command
+    from harness.console import show
+    from harness.front_file import save_table
+    from harness.pictures.pareto import pareto
+
+    rows, place, run_id = front(problem, state.rows), *tracked
+    if not len(rows["excess"]) and not was_interrupted:
+        raise ExploreError(explore_summary.nothing(problem, state))
+    command = shell_command()
+    found = explore_summary.Outcome(
+        problem, state, rows, nominal, metrics_of(problem, nominal), is_grid(problem, config)
+    )
+    lines = explore_summary.lines(found)
+    if len(rows["excess"]):
+        save_table(folder / FRONT, found.columns(), {"command": command})
+        title = f"{explore_summary.subject(config)}: designs around {problem.space.name}"
+        for kind, data in pareto(rows, found.own, title).items():
+            results.write(folder / f"pareto.{kind}", data)
+    results.write(folder / "summary.md", explore_summary.markdown(found, config, command))
+    if was_interrupted:
+        again = command if config.resume else f"{command} resume=true"
+        lines += ["", f"Interrupted. Nothing is lost: `{again}` goes on.", f"So far: {folder}"]
+        show(out, [explore_summary.table(found)], lines)
+        return
+    results.write_json(folder / results.RESULT, explore_summary.as_json(found, config, command))
+    tracking.log(
+        place,
+        run_id,
+        params=explore_summary.params(found, config),
+        metrics=explore_summary.metrics(found),
+        tables={"pareto_table.json": explore_summary.logged(found)},
+        description=explore_summary.markdown(found, config, command),
+        folder=folder,
+    )
+    ui, url = tracking.page(place, run_id)
+    lines += ["", f"Results: {folder}", *([f"Browse:  {ui}"] if ui else []), *([f"         {url}"] if url else [])]
+    show(out, [explore_summary.table(found)], lines)
