@@ -58,7 +58,7 @@ def by_phase(step):
 
 def bound_colors(theme):
     """{bound: colour}."""
-    hues = (theme.blue, theme.purple, theme.orange, theme.green, theme.grey, theme.sky)
+    hues = (theme.blue, theme.purple, theme.orange, theme.green, theme.vermillion, theme.grey)
     return dict(zip(BOUNDS, hues, strict=True))
 
 

@@ -86,11 +86,11 @@ def by_kind(claim_map, index):
 
 def ceiling(claim_map):
     """What physics allows on the workload of the most MACs, in a sentence; [] where nothing was simulated."""
-    steps = sorted(claim_map.steps.values(), key=lambda step: (step.macs / step.batch_size, -step.floor_s))
-    steps = [step for step in steps if step.floor_s > 0]
+    steps = [step for step in claim_map.steps.values() if step.floor_s > 0]
     if not steps:
         return []
-    step = steps[-1]
+    heaviest = max(steps, key=lambda step: step.macs / step.batch_size).workload
+    step = max((s for s in steps if s.workload == heaviest), key=lambda step: step.batch_size / step.floor_s)
     nominal, best = step.samples_per_s, step.batch_size / step.best_s
     return [
         f"Ceiling: with every MAC unit busy in every cycle, {step.workload} ({step.precision}, batch "

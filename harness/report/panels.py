@@ -97,7 +97,8 @@ def _place(cell, rows, marks, column):
     one, count = cell.baseline, 1
     detail = ", ".join(filter(None, [words.precision(cell), words.mode(one), words.scope(one)]))
     while True:
-        row = Row(one.kind, words.device(one), detail if count == 1 else f"{detail} ({count})")
+        where = one.locator or one.source
+        row = Row(one.kind, words.device(one), detail if count == 1 else f"{detail} ({count}: {where})")
         place = rows.setdefault(row, len(rows))
         if (place, column) not in marks:
             return place, column

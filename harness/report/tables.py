@@ -65,7 +65,7 @@ def cells_table(claim_map, workload):
         *claims,
         *(f"{name}: nominal" for name in claims),
         *(f"{name}: ceiling" for name in claims),
-        *("best / median / worst completion (ms)", "bound by", "remarks"),
+        *("best / median / worst completion (ms)", "bound by", "remarks", "source"),
     )
     rows = []
     for cell in ordered(cell for cell in claim_map.cells if cell.step.workload == workload):
@@ -81,6 +81,7 @@ def cells_table(claim_map, workload):
                 *(words.limit(m, v.ceiling) for m, v in zip(metrics, verdicts, strict=True)),
                 *((words.spread(verdicts[0]), verdicts[0].binding) if verdicts else ("", "")),
                 "; ".join([*scopes, *cell.remarks]),
+                "; ".join(filter(None, [one.source, one.locator])),
             )
         )
     note = (
