@@ -1,4 +1,5 @@
-"""The measured side: live devices, recorded files and published tables, all as one type, Measurement.
+"""The measured side: live devices, recorded files and published tables, all as one type, Measurement; and arrays that
+were placed and routed, whose time is modelled.
 
 Nothing here knows of the accelerator model or of the harness. torch is imported by `live` alone, and only when one
 of its names is used.
@@ -9,6 +10,7 @@ import importlib
 from baselines.catalogue import load
 from baselines.errors import BaselineError
 from baselines.measurement import Measurement, from_samples
+from baselines.placed import PlacedArray, placed
 from baselines.published import left_out, published
 from baselines.recorded import from_json, load_recorded, read_recorded, to_json
 from baselines.sampling import Plan
@@ -20,6 +22,7 @@ __all__ = [
     "BaselineError",
     "GpuSpec",
     "Measurement",
+    "PlacedArray",
     "Plan",
     "from_json",
     "from_samples",
@@ -27,6 +30,7 @@ __all__ = [
     "left_out",
     "load",
     "load_recorded",
+    "placed",
     "published",
     "read_recorded",
     "to_json",
