@@ -1,4 +1,5 @@
-"""The measured side: live devices, recorded files and published tables, all as one type, Measurement.
+"""The measured side: live devices, recorded files and published tables, all as one type, Measurement; and arrays that
+were placed and routed, whose time is modelled.
 
 Nothing here knows of the accelerator model or of the harness. torch is imported by `live` alone, and only when one
 of its names is used.

@@ -23,6 +23,7 @@ SCHEMA = "halfstep placed array"
 SCHEMA_VERSION = 1
 UNITS = {"fmax_hz": "Hz", "median_fmax_hz": "Hz", "target_hz": "Hz", "memory_bytes": "bytes"}
 LABEL = "modelled from place and route"
+PORT_BYTES = 4  # that the shell takes at a clock edge, and gives (accel_model/rtl/shell.v)
 MAX_BYTES = 2**20
 MAX_TEXT = 10_000
 MAX_RUNS = 1000
@@ -119,6 +120,11 @@ class PlacedArray:
         """Peak rate at the median clock: one MAC per PE and cycle."""
         return self.rows * self.cols * self.clock_hz
 
+    @property
+    def fed_bytes_per_s(self):
+        """What of the DRAM's bandwidth reaches the array: no more than its port takes at the median clock."""
+        return min(self.dram_bytes_per_s, PORT_BYTES * self.clock_hz)
+
     def design_values(self):
         """The fields of an accelerator design that this array is, as a mapping of plain values.
 
@@ -135,7 +141,7 @@ class PlacedArray:
             "trim": self.trim,
             "accumulator_bytes": self.accumulator_bytes,
             "buffer_bytes": self.memory_bytes,
-            "dram_bytes_per_s": self.dram_bytes_per_s,
+            "dram_bytes_per_s": self.fed_bytes_per_s,
             "dram_capacity_bytes": self.dram_bytes,
             "vector_lanes": self.cols,
         }

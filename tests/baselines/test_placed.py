@@ -55,6 +55,14 @@ def test_what_the_flow_writes_is_read(data):
     assert "modelled from place and route" in one.source and "os_4x3_int8.json" in one.source
 
 
+@pytest.mark.parametrize(("clock_hz", "fed"), [(200e6, 332e6), (83e6, 332e6), (50e6, 200e6)])
+def test_a_slow_array_cannot_take_all_that_its_dram_gives(data, clock_hz, fed):
+    """A 16-bit DRAM at 166 MHz gives 332 MB/s; a port of 32 bits takes 4 bytes at an edge."""
+    data["runs"] = [data["runs"][0] | {"fmax_hz": clock_hz}]
+    one = from_text(signed(data | {"median_fmax_hz": clock_hz}), "some.json", read_boards())
+    assert one.dram_bytes_per_s == 332e6 and one.design_values()["dram_bytes_per_s"] == fed
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
