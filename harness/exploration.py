@@ -5,13 +5,11 @@ Values in, values out: a search is a generator of States, each of which a later 
 
 import hashlib
 import time
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-import accel_model
-from accel_model import Trace, replay
+from accel_model import Trace, contents, replay
 from accel_model.area import area_mm2, mac_um2
 from accel_model.space import Space
 from accel_model.types import PRECISIONS, dtype_of
@@ -67,14 +65,11 @@ def widest(trace):
 def fingerprint(problem, **settings):
     """Hex digest of what decides what is found: trace, space, objectives, limits, `settings`, the model's code."""
     digest = hashlib.sha256(repr((problem.precision, problem.objectives, problem.limits, settings)).encode())
-    for table in (problem.trace.ops, problem.trace.tensors, problem.trace.uses):
-        for f in fields(table):
-            digest.update(f.name.encode() + np.ascontiguousarray(getattr(table, f.name)).tobytes())
+    parts = [*contents.of_trace(problem.trace), contents.of_model()]
     for choices in (problem.space.axes, problem.space.fixed):
-        for name, values in choices.items():
-            digest.update(f"{name} {values.dtype} {values.shape}".encode() + values.tobytes())
-    for path in sorted(Path(accel_model.__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+        parts += contents.of_arrays(choices)
+    for part in parts:
+        digest.update(part)
     return digest.hexdigest()[:16]
 
 

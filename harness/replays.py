@@ -10,14 +10,12 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from dataclasses import dataclass, fields
-from functools import lru_cache
-from importlib.resources import files
-from pathlib import Path
+import zipfile
+from dataclasses import dataclass
 
 import numpy as np
 
-from accel_model import Report, Trace, replay_all
+from accel_model import Report, Trace, contents, replay_all
 from accel_model.atomic import write_bytes
 from accel_model.errors import AccelModelError
 from accel_model.report import Bound
@@ -26,7 +24,6 @@ from harness.breakeven import Curves, of_report, variants
 
 LOG = logging.getLogger(__name__)
 KEPT = ("phase_s", "host_s", "floor_s", "energy_j")  # of a Report over all completions
-TABLES = ("ops", "tensors", "uses")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +42,12 @@ def replay_groups(groups, designs, folder, workers, break_even=True, told=lambda
     group is yielded for each of its keys, and the other groups go on.
     """
     total, done = sum(map(len, groups)), 0
-    common = _digest(*(_columns(designs)), _source())
+    common = _digest(*contents.of_table(designs), contents.of_model())
     todo = []
     for group in groups:
         missing = []
         for key, path in group:
-            place = folder / f"{_digest(*_trace_columns(path), common)}{'_b' if break_even else ''}.npz"
+            place = folder / f"{_digest(*contents.of_trace(Trace.load(path)), common)}{'_b' if break_even else ''}.npz"
             if (found := _recalled(place, designs, break_even)) is not None:
                 done += 1
                 told(done, total)
@@ -117,7 +114,7 @@ def _recalled(place, designs, break_even):
         table = variants(designs[:1])
         around = {name: arrays[f"around_{name}"] for name in (*KEPT, "bound_s", "runs")}
         return Replayed(report, of_report(_report(around, len(table)), designs[:1]))
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         LOG.warning("%s is damaged and is made again (%s)", place, error)
         return None
 
@@ -142,25 +139,6 @@ def _report(arrays, count):
         bound_s=np.broadcast_to(arrays["bound_s"], (count, len(Bound))),
         runs=arrays.get("runs", np.ones(count, dtype=bool)),
     )
-
-
-def _trace_columns(path):
-    trace = Trace.load(path)
-    for name in TABLES:
-        yield from _columns(getattr(trace, name))
-
-
-def _columns(table):
-    for f in fields(table):
-        values = np.ascontiguousarray(getattr(table, f.name))
-        yield f"{f.name} {values.dtype} {values.shape}".encode()
-        yield values.tobytes()
-
-
-@lru_cache(maxsize=1)
-def _source():
-    """Digest of the accelerator model's source: another model makes other replays."""
-    return _digest(*(path.read_bytes() for path in sorted(Path(str(files("accel_model"))).glob("*.py"))))
 
 
 def _digest(*parts):
