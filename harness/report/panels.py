@@ -97,8 +97,9 @@ def _place(cell, rows, marks, column):
     one, count = cell.baseline, 1
     detail = ", ".join(filter(None, [words.precision(cell), words.mode(one), words.scope(one)]))
     while True:
-        where = one.locator or one.source
-        row = Row(one.kind, words.device(one), detail if count == 1 else f"{detail} ({count}: {where})")
+        where = f"; {one.locator or one.source}" if count > 1 else ""
+        again = f" ({count})" if count > 2 else ""
+        row = Row(one.kind, words.device(one), f"{detail}{where}{again}")
         place = rows.setdefault(row, len(rows))
         if (place, column) not in marks:
             return place, column
