@@ -162,8 +162,7 @@ def run_variant(variant, folder, tools, versions):
     """Place and route `variant` with each of its seeds that has no result in `folder`, writing after each."""
     path = Path(folder) / f"{variant.name}.json"
     expected = head(variant, versions)
-    runs, available = read_runs(path, expected)
-    left = [seed for seed in variant.seeds if seed not in {run["seed"] for run in runs}]
+    left = _left(variant, path, expected)
     log.info("%s: %d of %d seeds have a result", variant.name, len(variant.seeds) - len(left), len(variant.seeds))
     if not left:
         return
@@ -174,16 +173,24 @@ def run_variant(variant, folder, tools, versions):
         started = time.monotonic()
         call([tools["yosys"], *yosys], work, TIMEOUT_S)
         log.info("%s: synthesised in %.0f s", variant.name, time.monotonic() - started)
-        for seed in left:
-            started = time.monotonic()
-            report = Path(work) / "report.json"
+        while left := _left(variant, path, expected):
+            seed, started = left[0], time.monotonic()
             call([tools["nextpnr"], *nextpnr, str(seed)], work, TIMEOUT_S)
+            report = Path(work) / "report.json"
             fmax_hz, used, available = parse_report(read_bounded(report, fpga_tools.MAX_REPORT_BYTES))
-            report.replace(Path(work) / f"report.{seed}.json")
+            report.unlink()
+            # Read again, for another process may have written in the meantime.
+            runs = [run for run in read_runs(path, expected)[0] if run["seed"] != seed]
             runs.append({"seed": seed, "fmax_hz": fmax_hz, "used": used})
             write_bytes(path, to_text(expected, runs, available).encode())
             seconds = time.monotonic() - started
             log.info("%s: seed %d reaches %.1f MHz, found in %.0f s", variant.name, seed, fmax_hz / 1e6, seconds)
+
+
+def _left(variant, path, expected):
+    """The seeds that have no result yet."""
+    done = {run["seed"] for run in read_runs(path, expected)[0]}
+    return [seed for seed in variant.seeds if seed not in done]
 
 
 def main(arguments=None):
