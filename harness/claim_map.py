@@ -47,7 +47,7 @@ class Step:
     best_s: float  # the fastest completion
     median_s: float
     worst_s: float
-    floor_s: float  # every MAC unit busy, or unavoidable bytes
+    floor_s: float  # no completion is faster: every MAC unit busy, or unavoidable bytes
     by_phase_s: dict  # {phase: seconds} of the nominal design
     by_bound_s: dict  # {what binds: seconds} of the nominal design, the host's copy as "host"
     energy_j: float  # of the nominal design

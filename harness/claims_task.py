@@ -12,8 +12,8 @@ def run_claims(config, folder):
     from harness.app import shell_command, tracked
     from harness.console import console, show
     from harness.map_flow import run
-    from harness.report import headline, tables
-    from harness.tables import shortened
+    from harness.report import headline
+    from harness.report.tables import counts_table
 
     out = console()
     with tracked(config, f"claims {config.accelerator.get('name', '')}"[:22], out, parent=True) as (
@@ -23,12 +23,9 @@ def run_claims(config, folder):
     ):
         claim_map = run(config, *told)
         lines = deliver(claim_map, config, folder, place, run_id, shell_command())
-    found = [shortened(table, SHOWN) for table in tables(claim_map)[:1]]
-    show(out, found, [*(f"[bold]{line}[/bold]" for line in headline(claim_map)), *lines])
+    counts = counts_table(claim_map)
+    show(out, [counts] if counts.rows else [], [*(f"[bold]{line}[/bold]" for line in headline(claim_map)), *lines])
     return {"folder": str(folder), "cells": len(claim_map.cells)}
-
-
-SHOWN = 24  # rows of a table in the terminal
 
 
 def deliver(claim_map, config, folder, place, run_id, command):

@@ -8,6 +8,8 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import numpy as np
+
 from accel_model import Trace, replay
 from accel_model.errors import AccelModelError
 from harness import breakeven, map_live, map_rows, placed, workloads
@@ -157,7 +159,7 @@ def step_of(key, trace, replayed, completions):
         best_s=best,
         median_s=median,
         worst_s=worst,
-        floor_s=max(float(report.floor_s[0]), float(compute_floor_s(trace, completions.designs[:1])[0])),
+        floor_s=float(np.maximum(report.floor_s, compute_floor_s(trace, completions.designs)).min()),
         by_phase_s={name: float(values[0]) for name, values in report.by_phase().items()},
         by_bound_s={name: float(values[0]) for name, values in report.by_bound().items()},
         energy_j=float(report.energy_j[0]),
