@@ -214,12 +214,16 @@ def test_completions_are_in_the_order_of_their_designs(compose):
     [
         (("map.workloads=[text_gpt_small]",), "the claims speak of"),
         (("map.workloads=[nothing]",), "no workload is called"),
-        (("claim=[]",), "no claim"),
     ],
 )
 def test_a_map_without_scope_is_refused(compose, tmp_path, overrides, says):
     with pytest.raises(ConfigError, match=says):
         map_flow.run(settings(compose, tmp_path, *overrides))
+
+
+def test_a_map_without_claims_is_refused(compose, tmp_path):
+    with pytest.raises(ConfigError, match="no claim to judge"):
+        map_flow.run(replace(settings(compose, tmp_path), claim={}))
 
 
 @pytest.mark.parametrize(
