@@ -165,7 +165,7 @@ def test_a_meter_counts_what_is_run_elsewhere_and_refuses_short_windows(monkeypa
     assert math.isnan(energy_j) and "too short" in note
     monkeypatch.setattr("baselines.energy.SHORTEST_S", 0.0)
     meter.began = time.perf_counter()  # the imagined idle power counts from here
-    end = baselines.meter(meter, idle_s=0.05)
+    end = baselines.meter(meter, idle_s=0.3)
     meter.run(100)
     energy_j, note = end(100)
     assert energy_j == pytest.approx(3.0, rel=0.05)
