@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from accel_model import Trace, replay
+from accel_model.energy_parts import energy_by_part
 from accel_model.errors import AccelModelError
 from harness import breakeven, map_live, map_rows, placed, workloads
 from harness.claim_map import Cell, ClaimMap, Profile, Step
@@ -70,7 +71,12 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
                 other = (*key[:2], config.map.without_parity)
                 cells.append(cell_of(row, key, other, config, completions, traces, reports, steps))
         if (key := (name, own_batches[name], config.map.precisions[0])) in steps:
-            profiles[name] = Profile(steps[key], traces[key], replay(traces[key], completions.designs[:1]))
+            report = replay(traces[key], completions.designs[:1])
+            parts = energy_by_part(traces[key], completions.designs[:1], report)
+            steps[key] = replace(
+                steps[key], energy_by_part_j={part: float(joules[0]) for part, joules in parts.items()}
+            )
+            profiles[name] = Profile(steps[key], traces[key], report)
     spoken = [cell for cell in cells if any(verdict.decides for verdict in cell.verdicts)]
     failures += [
         (name, "no baseline that a claim can rest on is known")

@@ -23,6 +23,7 @@ from harness.report.drawings import (
 from harness.report.energies import energy_table
 from harness.report.modes import explanation, modes_table
 from harness.report.panels import Panel, panels
+from harness.report.parity import parity_table
 from harness.tables import Table
 
 
@@ -102,7 +103,8 @@ def _completions(claim_map):
 def _sensitivity(claim_map):
     steps = [step for step in of.shown_steps(claim_map) if step.effects]
     pictures = tuple(Block(picture=sensitivity_picture(step)) for step in steps)
-    return (*pictures, *_table(of.open_table(claim_map)), *_table(of.sensitivity_table(claim_map)))
+    tables = (of.open_table(claim_map), of.sensitivity_table(claim_map), parity_table(claim_map))
+    return (*pictures, *(block for table in tables for block in _table(table)))
 
 
 def _layers(claim_map):

@@ -1,9 +1,12 @@
 """Energies against the published tables, and how they add up."""
 
 import numpy as np
+import pytest
 
 from accel_model import Design, Trace, energy, replay
+from accel_model.energy_parts import PARTS, energy_by_part
 from accel_model.types import PRECISIONS
+from tests.accel_model.test_laws import random_designs, random_traces
 
 
 def test_published_energies_come_out_at_their_nodes():
@@ -41,3 +44,15 @@ def test_smaller_formats_and_nodes_take_less_energy():
         assert joules[0] > joules[1] > joules[2]
     by_node = replay(trace[0], Design.grid(node_nm=[7.0, 16.0, 28.0, 45.0, 65.0])).energy_j
     assert (np.diff(by_node) > 0).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_parts_of_the_energy_add_up_to_the_whole(seed):
+    rng = np.random.default_rng(seed)
+    for trace in random_traces(rng):
+        designs = random_designs(rng)
+        report = replay(trace, designs)
+        parts = energy_by_part(trace, designs, report)
+        assert set(parts) == set(PARTS)
+        assert all((part >= 0).all() for part in parts.values())
+        assert np.allclose(sum(parts.values()), report.energy_j, rtol=1e-9)

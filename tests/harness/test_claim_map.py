@@ -240,3 +240,22 @@ def test_wrong_settings_of_the_claims_are_told_without_a_traceback(tmp_path, ove
     done = halfstep("task=claims", "baseline=published", "tracking=none", override, folder=tmp_path)
     assert done.returncode == 1
     assert says in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_parity_table_counts_what_would_change_and_nothing_else(found):
+    from harness.report.parity import parity_table
+    from harness.report.words import key_of
+
+    _, claim_map = found
+    table = parity_table(claim_map)
+    assert "int8" in table.title
+    for workload, claim, compared, changes in table.rows:
+        index = list(claim_map.claims).index(claim)
+        pairs = [
+            (key_of(cell.verdicts[index]), key_of(cell.without_parity[index]))
+            for cell in claim_map.cells
+            if cell.step.workload == workload and cell.without_parity and cell.verdicts[index].decides
+        ]
+        assert int(compared) == len(pairs)
+        counted = sum(int(part.split(":")[0]) for part in changes.split("; ")) if changes != "none" else 0
+        assert counted == sum(before != after for before, after in pairs)
