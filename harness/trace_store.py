@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from accel_model import Trace
 from accel_model.errors import TraceError
+from harness import workloads
 
 HERE = Path(__file__).resolve().parent
 CODE = ("capture", "models.py", "step.py")  # of this package: another code may capture another trace
 LIBRARIES = ("torch", "torchvision")
+FULL = "fp32"  # the precision whose trace gives those that only resize it
 
 
 def trace_path(folder, workload, precision, batch_size):
@@ -34,9 +36,14 @@ def stored(folder, workload, precision, batch_size, strict=False):
             return path
     except TraceError:
         path.unlink(missing_ok=True)
-    from harness.flow import captured
+    if precision.autocast is None and precision.operands != FULL:  # torch runs the same ops, in other sizes
+        full = Trace.load(stored(folder, workload, workloads.precision(FULL), batch_size, strict))
+        trace = replace(full, meta=full.meta | {"precision": precision.name}).at(precision.operands)
+    else:
+        from harness.flow import captured
 
-    captured(workload, precision, batch_size, strict).save(path)
+        trace = captured(workload, precision, batch_size, strict)
+    trace.save(path)
     return path
 
 

@@ -259,3 +259,15 @@ def test_the_parity_table_counts_what_would_change_and_nothing_else(found):
         assert int(compared) == len(pairs)
         counted = sum(int(part.split(":")[0]) for part in changes.split("; ")) if changes != "none" else 0
         assert counted == sum(before != after for before, after in pairs)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8", "tf32"])
+def test_a_stored_trace_is_the_captured_one(tmp_path, precision):
+    from accel_model import contents
+    from harness.flow import captured
+
+    workload, settings = workloads.load("mnist_lenet5"), workloads.precision(precision)
+    kept = Trace.load(trace_store.stored(tmp_path, workload, settings, 3))
+    direct = captured(workload, settings, 3)
+    assert list(contents.of_trace(kept)) == list(contents.of_trace(direct))
+    assert kept.meta["precision"] == direct.meta["precision"] == precision
