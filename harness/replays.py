@@ -23,6 +23,7 @@ from accel_model.types import Phase
 from harness.breakeven import Curves, of_report, variants
 
 LOG = logging.getLogger(__name__)
+JOB_BYTES = 100_000  # of trace files that one process replays together
 KEPT = ("phase_s", "host_s", "floor_s", "energy_j")  # of a Report over all completions
 
 
@@ -37,7 +38,7 @@ class Replayed:
 def replay_groups(groups, designs, folder, workers, break_even=True, told=lambda done, total: None):
     """Replay traces on `designs` (Design, the nominal one first) and yield (key, Replayed or error) as they come.
 
-    groups: lists of (key, path of a trace), each list replayed in one go; paths are those of trace files. folder: of
+    groups: lists of (key, path of a trace file), each replayed a few traces at a time. folder: of
     what is remembered. workers: processes. told: called with traces done and traces in all. An AccelModelError of a
     group is yielded for each of its keys, and the other groups go on.
     """
@@ -54,14 +55,26 @@ def replay_groups(groups, designs, folder, workers, break_even=True, told=lambda
                 yield key, found
             else:
                 missing.append((key, path, place))
-        if missing:
-            todo.append(missing)
+        todo += _jobs(missing)
     todo.sort(key=lambda group: -sum(path.stat().st_size for _, path, _ in group))  # the long ones first
     for keys, places, error in _worked(todo, designs, workers, break_even):
         done += len(keys)
         told(done, total)
         for key, place in zip(keys, places, strict=True):
             yield key, error or _recalled(place, designs, break_even)
+
+
+def _jobs(missing):
+    """`missing` in lists of about JOB_BYTES: enough to share what can be shared, and little enough to lose."""
+    jobs, room = [], 0
+    for one in missing:
+        size = one[1].stat().st_size
+        if size > room:
+            jobs.append([])
+            room = JOB_BYTES
+        jobs[-1].append(one)
+        room -= size
+    return jobs
 
 
 def _worked(todo, designs, workers, break_even):
