@@ -1,6 +1,7 @@
 """The command line: `halfstep`, or `python -m harness`."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -24,7 +25,9 @@ def main():
     wants_traceback = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets exceptions through, so that they are explained here
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a server that is away is told of in seconds
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # a server that is away is told of in seconds
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "8")  # seconds, and twice that with the other try
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended by a scheduler, runs are closed as by Ctrl-C
     try:
         _application()()
     except Exception as error:

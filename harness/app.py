@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from harness.config import TaskName, to_config
@@ -36,7 +37,7 @@ def job(node):
 
 def run_task(config, folder):
     """Train, capture, replay, compare, judge, log."""
-    from harness import flow, results
+    from harness import flow, logged, results, tracking
     from harness.console import console, show
 
     flow.nominal_design(config)  # refused before anything slow
@@ -45,32 +46,49 @@ def run_task(config, folder):
         out.print(f"Done already with the same settings: {earlier} (resume=false runs it again)")
         found = results.read_json(earlier / results.RESULT)
         results.write_json(folder / results.RESULT, found | {"resumed_from": str(earlier)})
+        if entry := logged.missing(config, earlier, place_of(config)):
+            with tracked(config, run_name(config), out) as (place, run_id, _):
+                logged.log(config, earlier, place, run_id, entry)
+            show(out, [], ["Logged now, since the tracking store did not have it.", *tracking.browse(place, run_id)])
         return {"folder": str(earlier)}
     with tracked(config, run_name(config), out) as (place, run_id, told):
         result = flow.run(config, *told)
         shown = deliver(result, config, folder, place, run_id)
-        results.mark_finished(config, folder)
     show(out, *shown)
     return {"folder": str(folder)}
 
 
-@contextlib.contextmanager
-def tracked(config, name, out, parent=False):
-    """An MLflow run around what is done, under progress: yields (place, run id, (say, on_step)).
-
-    The run is FINISHED at the end, and KILLED or FAILED, with the reason, where an error leaves.
-    """
+def place_of(config):
+    """The Place where this job logs: its sweep's, or its own, created where it is missing; None: tracking is off."""
     from hydra.core.hydra_config import HydraConfig
 
     from harness import tracking
     from harness.callbacks import read_parent
-    from harness.console import progress
-    from harness.failures import explained, forget
 
     hydra = HydraConfig.get()
     place = read_parent(hydra.sweep.dir) if hydra.mode.name == "MULTIRUN" else None
-    place = place or tracking.prepare(config.tracking)
-    run_id = tracking.start(place, name, parent=parent)
+    return place or tracking.prepare(config.tracking)
+
+
+@contextlib.contextmanager
+def tracked(config, name, out, sweep="", columns=()):
+    """An MLflow run around what is done, under progress: yields (place, run id, (say, on_step)).
+
+    The run is FINISHED at the end, and KILLED or FAILED, with the reason, where an error leaves.
+    sweep, columns: the tag and the saved view's columns of the runs that this one is to be the parent of.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    from harness import tracking
+    from harness.console import progress
+    from harness.errors import TrackingError
+    from harness.failures import explained, forget
+    from harness.results import RESULT
+
+    place = place_of(config)
+    if place and sweep:
+        place = replace(place, sweep=sweep)
+    run_id = tracking.start(place, name, columns)
     try:
         with progress(out) as (say, on_step):
 
@@ -79,19 +97,27 @@ def tracked(config, name, out, parent=False):
                 say(text)
 
             yield place, run_id, (told, on_step)
+        tracking.finish(place, run_id, "FINISHED")
     except BaseException as error:
         killed = isinstance(error, KeyboardInterrupt)
-        tracking.abandon(place, run_id, "KILLED" if killed else "FAILED", explained(error) or repr(error))
+        is_away = isinstance(error, TrackingError) and tracking.is_server(place)  # asked again, it is waited for again
+        if not is_away:
+            tracking.abandon(place, run_id, "KILLED" if killed else "FAILED", explained(error) or repr(error))
         forget(error)
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        if isinstance(error, TrackingError) and (folder / RESULT).is_file():
+            raise TrackingError(
+                f"{error}. Nothing is lost: all results are in {folder}, and the same command with resume=true logs "
+                f"them without computing them again"
+            ) from None
         raise
-    tracking.finish(place, run_id, "FINISHED")
 
 
 def deliver(result, config, folder, place, run_id):
     """Write the result files, log them, and return (tables, lines) for the terminal."""
     from hydra.core.hydra_config import HydraConfig
 
-    from harness import charts, layers, result_values, results, summary, tracking
+    from harness import charts, layers, logged, result_values, results, summary, tracking
     from harness.tables import shortened
 
     command = shell_command()
@@ -105,24 +131,20 @@ def deliver(result, config, folder, place, run_id):
     if rows := result_values.speedup_rows(result):
         results.write(folder / "speedups.png", charts.speedups(rows, *result_values.speedup_title(config)))
     results.write_json(folder / results.RESULT, result_values.as_json(result, config, command))
-    tracking.log(
-        place,
-        run_id,
-        params=result_values.params(result, config),
-        metrics=result_values.metrics(result, config),
-        series=result_values.series(result),
-        tables={"layers_table.json": by_layer},
-        description=text,
-        folder=folder,
-    )
-    ui, url = tracking.page(place, run_id)
+    entry = {
+        "params": result_values.params(result, config),
+        "metrics": result_values.metrics(result, config),
+        "series": result_values.series(result),
+        "tables": {"layers_table.json": by_layer},
+        "description": summary.note(result, config, text, bool(rows)),
+        "answer": summary.answer(result, config),
+    }
+    logged.log(config, folder, place, run_id, entry)
     lines = [f"[bold]{line}[/bold]" for line in summary.headline(result, config)]
     lines += summary.remarks(result, config)
-    lines += ["", f"Results: {folder}"]
-    lines += [f"Browse:  {ui}"] if ui else []
-    lines += [f"         {url}"] if url else []
-    found = summary.tables(result, config)
     is_sweep = HydraConfig.get().mode.name == "MULTIRUN"
+    lines += ["", f"Results: {folder}", *([] if is_sweep else tracking.browse(place, run_id, charts=True))]
+    found = summary.tables(result, config)
     return ([] if is_sweep else [shortened(table, SHOWN) for table in found]), lines
 
 

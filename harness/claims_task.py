@@ -9,6 +9,7 @@ from harness import map_values
 
 def run_claims(config, folder):
     """Judge the claims of `config` over its whole map; returns a small dict."""
+    from harness import pages
     from harness.app import shell_command, tracked
     from harness.console import console, show
     from harness.map_flow import run
@@ -16,11 +17,9 @@ def run_claims(config, folder):
     from harness.report.tables import counts_table
 
     out = console()
-    with tracked(config, f"claims {config.accelerator.get('name', '')}"[:22], out, parent=True) as (
-        place,
-        run_id,
-        told,
-    ):
+    name = f"claims {config.accelerator.get('name', '')}"[:22]
+    family = {"sweep": f"claims-{pages.sweep_key(folder)}", "columns": pages.CLAIM_COLUMNS}
+    with tracked(config, name, out, **family) as (place, run_id, told):
         claim_map = run(config, *told)
         lines = deliver(claim_map, config, folder, place, run_id, shell_command())
     counts = counts_table(claim_map)
@@ -35,22 +34,21 @@ def deliver(claim_map, config, folder, place, run_id, command):
 
     page = report.write(claim_map, folder, command, versions())
     results.write_json(folder / results.RESULT, map_values.as_json(claim_map, config, command, versions()))
+    maps = sorted(path.name for path in (folder / report.PICTURES).glob("claim_map*.png"))
     tracking.log(
         place,
         run_id,
         params=map_values.params(claim_map, config),
         metrics=map_values.metrics(claim_map),
         tables={"claim_map.json": map_values.cells_table(claim_map)},
-        description=map_values.description(claim_map, command),
+        description=map_values.description(claim_map, command, maps),
+        answer=map_values.answer(claim_map),
         folder=folder,
     )
-    family = place and replace(place, parent_run_id=run_id, sweep=f"claims {claim_map.accelerator}")
+    family = place and replace(place, parent_run_id=run_id)
     for name, one in map_values.series_runs(claim_map).items():
         child = tracking.start(family, name)
         tracking.log(place, child, **one)
         tracking.finish(place, child, "FINISHED")
-    ui, url = tracking.page(place, run_id)
-    _, experiment = tracking.page(place)
-    lines = ["", f"Report:  {page}", f"Results: {folder}"]
-    lines += [f"Browse:  {ui}"] if ui else []
-    return lines + [f"         {one}" for one in (url, experiment) if one]
+    browse = tracking.browse(place, run_id, "report.html", charts=True)
+    return ["", f"Report:  {page}", f"Results: {folder}", *browse]

@@ -142,9 +142,9 @@ def deliver(problem, state, nominal, config, folder, logged_to, was_interrupted)
         params=explore_summary.params(found, config),
         metrics=explore_summary.metrics(found),
         tables={"pareto_table.json": explore_summary.logged(found)},
-        description=explore_summary.markdown(found, config, command),
+        description=explore_summary.note(found, config, command),
+        answer=explore_summary.answer(found),
         folder=folder,
     )
-    ui, url = tracking.page(place, run_id)
-    lines += ["", f"Results: {folder}", *([f"Browse:  {ui}"] if ui else []), *([f"         {url}"] if url else [])]
+    lines += ["", f"Results: {folder}", *tracking.browse(place, run_id)]
     return [explore_summary.table(found)], lines

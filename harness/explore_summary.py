@@ -164,6 +164,20 @@ def markdown(found: Outcome, config, command):
     )
 
 
+def answer(found: Outcome):
+    """The fastest design of the front beside the nominal one, in a few words."""
+    if not len(found.rows["excess"]):
+        return "no design found"
+    fastest = float(found.rows["step_s"][0])
+    return f"fastest step {1e3 * fastest:.4g} ms, {fastest / found.own['step_s']:.3g}x of the nominal design"
+
+
+def note(found: Outcome, config, command):
+    """The description of the MLflow run: the answer, the picture, then the summary."""
+    picture = "![Pareto front](artifact:pareto.png)\n\n" if len(found.rows["excess"]) else ""
+    return f"**{answer(found).capitalize()}.**\n\n{picture}{markdown(found, config, command)}"
+
+
 def subject(config):
     """The trace that was searched for, in words."""
     if config.task.trace:

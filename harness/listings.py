@@ -130,3 +130,16 @@ def sweep_table(found):
         for i in range(len(found.get("run", [])))
     )
     return Table("Finished runs of the sweep", tuple(title for _, title, _ in shown), rows)
+
+
+def sweep_rows(found):
+    """(label, measured in ms or None, simulated in ms) of every finished run of a sweep, for its picture."""
+    measured = found.get("time/measured_step_ms")
+    return [
+        (
+            f"{found['workload'][i]}, b{found['batch_size'][i]}, {found['precision'][i]}",
+            measured[i] if measured else None,
+            found["time/simulated_step_ms"][i],
+        )
+        for i in range(len(found.get("run", [])))
+    ]

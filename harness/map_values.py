@@ -7,6 +7,7 @@ import math
 from harness.claims import OUTCOMES, metric_text, verdict_text
 from harness.config import fingerprint
 from harness.report import headline
+from harness.report.answers import WORDS, answers
 from harness.report.cells import row
 from harness.result_values import verdict_values
 from harness.workloads import short_name
@@ -69,6 +70,7 @@ def series_runs(claim_map):
             "series": by_batch(steps, cells),
             "tables": {"cells.json": cells_table(claim_map, cells)} if cells else {},
             "description": series_note(claim_map, name, precision, cells),
+            "answer": series_answer(claim_map, cells),
         }
     return runs
 
@@ -93,8 +95,8 @@ def by_batch(steps, cells):
 
 
 def cells_table(claim_map, cells=None):
-    """{column: list}, one row a cell: the baseline, both times and the verdict on each claim, as people read them."""
-    columns = {name: [] for name in SHOWN}
+    """{column: list}, one row a cell: the baseline, the verdict on each claim and both times, as people read them."""
+    columns = {}
     for cell in claim_map.cells if cells is None else cells:
         values = row(claim_map, cell, 0)
         values |= {"measured_ms": 1e3 * cell.measured_s[1], "simulated_ms": 1e3 * cell.simulated_s[1]}
@@ -103,32 +105,59 @@ def cells_table(claim_map, cells=None):
             values[f"{verdict.claim} verdict"] = verdict_text(verdict)
             values[f"{verdict.claim} nominal"] = metric_text(metric, verdict.nominal.value[1])
             values[f"{verdict.claim} ceiling"] = metric_text(metric, verdict.ceiling)
-        names = [*SHOWN, "measured_ms", "simulated_ms", *(name for name in values if " " in name)]
+        verdicts = [name for name in values if name.endswith(" verdict")]
+        others = [name for name in values if " " in name and name not in verdicts]
+        names = [*SHOWN[:3], *verdicts, "measured_ms", "simulated_ms", *SHOWN[3:], *others]
         for name in names:
             columns.setdefault(name, []).append(values[name])
     return columns
 
 
-def description(claim_map, command):
-    """The parent run's description in Markdown: the answer, then where to look."""
-    lines = [f"**{line}**" for line in headline(claim_map)[: len(claim_map.claims)]]
-    lines += headline(claim_map)[len(claim_map.claims) :]
-    lines += ["The report is `report.html` among the artifacts, every cell is in `cells.csv`.", f"Made by `{command}`."]
-    return "\n\n".join(lines)
+def description(claim_map, command, maps):
+    """The parent run's description in Markdown: the answer, where to look, the claim map's pictures.
+
+    maps: file names of the pictures.
+    """
+    short = " ".join(f"{one.claim} ({one.asks}): {one.short}." for one in answers(claim_map))
+    lines = [f"**{short}**", *(f"- {line}" for line in headline(claim_map))]
+    where = [
+        "[**The report**](artifact:report.html)",
+        "[every cell](artifact:claim_map.json)",
+        "the same as a file: [cells.csv](artifact:cells.csv)",
+    ]
+    pictures = [f"![Claim map](artifact:pictures/{name})" for name in maps]
+    return "\n\n".join([*lines[:1], " · ".join(where), *lines[1:], *pictures, f"Made by `{command}`."])
+
+
+def answer(claim_map):
+    """The answer to each claim in a few words."""
+    return "; ".join(f"{one.claim}: {one.short}" for one in answers(claim_map))
 
 
 def series_note(claim_map, name, precision, cells):
     """The description of one workload's run in Markdown."""
-    lines = [f"{name} at {precision} on {claim_map.accelerator}, over batch size (the step of each metric)."]
+    lines = [f"**{series_answer(claim_map, cells)}.**", ""]
+    lines.append(f"{name} at {precision} on {claim_map.accelerator}, over batch size (the step of each metric).")
     for index, claim in enumerate(claim_map.claims):
         texts = {}
         for cell in cells:
             if cell.verdicts[index].decides:
                 word = cell.verdicts[index].outcome
                 texts[word] = texts.get(word, 0) + 1
-        counted = ", ".join(f"{count} {word}" for word, count in texts.items()) or "no baseline decides"
+        counted = ", ".join(f"{count} {WORDS[word]}" for word, count in texts.items()) or "no baseline decides"
         lines.append(f"- {claim}: {counted}")
+    lines += ["", "Every comparison: [cells.json](artifact:cells.json)."] if cells else []
     return "\n".join(lines)
+
+
+def series_answer(claim_map, cells):
+    """How many comparisons of one workload and precision support each claim, in a few words."""
+    told = []
+    for index, claim in enumerate(claim_map.claims):
+        outcomes = [cell.verdicts[index].outcome for cell in cells if cell.verdicts[index].decides]
+        if outcomes:
+            told.append(f"{claim}: {sum(one in ('all', 'some') for one in outcomes)} of {len(outcomes)} support it")
+    return "; ".join(told) or "no baseline decides"
 
 
 def as_json(claim_map, config, command, versions):

@@ -52,9 +52,14 @@ def finished(config):
     return folder if (folder / RESULT).is_file() else None
 
 
-def mark_finished(config, folder):
-    """Record that the run with these settings is done and lies in `folder`."""
-    write_json(record_path(config), {"folder": str(Path(folder).absolute())})
+def finished_run(config):
+    """The id under which the finished run with these settings was last logged, or "" where it was not."""
+    return (read_json(record_path(config)) or {}).get("run_id") or ""
+
+
+def mark_finished(config, folder, run_id=""):
+    """Record that the run with these settings is done, lies in `folder` and is logged as `run_id`."""
+    write_json(record_path(config), {"folder": str(Path(folder).absolute()), "run_id": run_id})
 
 
 def sweep_table(folder):

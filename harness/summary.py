@@ -236,6 +236,41 @@ def tables(result: Result, config):
     return found + ([ceiling_table(result, config)] if result.ceiling and result.ceiling.published else [])
 
 
+def answer(result: Result, config):
+    """The verdict on each claim in a few words, or where none can be given, the live device beside the accelerator."""
+    told = []
+    for index, name in enumerate(config.claim):
+        counts = overall([each[index] for each in result.verdicts])
+        if total := sum(counts.values()):
+            told.append(f"{name}: {counts['all'] + counts['some']} of {total} support it")
+    if not told and result.training:
+        told.append(f"{ratio(result):.3g}x as fast as the {result.training.measurement.device_kind} here")
+    return "; ".join(told) or "no baseline to compare with"
+
+
+def ratio(result: Result):
+    """Measured over simulated time of a step."""
+    return result.training.measurement.step_s / float(result.report.step_s[0])
+
+
+def note(result: Result, config, text, has_speedups):
+    """The description of a run's page: the answer, the pictures, then the summary (`text`) without its title.
+
+    has_speedups: whether the picture of speed-ups is there.
+    """
+    simulated = f"{ms(float(result.report.step_s[0]))} a step on the accelerator {result.design.name[0]}"
+    if result.training:
+        measured = result.training.measurement
+        first = f"{ms(measured.step_s)} a step measured on {measured.device}, {simulated}: {ratio(result):.3g}x."
+    else:
+        first = f"{simulated[0].upper()}{simulated[1:]}; nothing was trained here."
+    lines = [f"**{first}** {' '.join(headline(result, config))}", ""]
+    lines += ["![Speed-up over each device](artifact:speedups.png)", ""] if has_speedups else []
+    lines += ["![Time by layer](artifact:layers.png)", ""]
+    lines.append("Layer by layer: [layers_table.json](artifact:layers_table.json).")
+    return "\n".join([*lines, *text.splitlines()[1:]])
+
+
 def markdown(result: Result, config, command):
     """The whole summary as Markdown."""
     lines = [f"# {config.workload.name}, batch {config.batch_size}, {config.precision.name}", ""]
