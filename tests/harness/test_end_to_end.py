@@ -100,7 +100,7 @@ def test_mlflow_holds_the_run(main_job):
     assert run.data.metrics["time/measured_step_ms"] > 0
     note = run.data.tags["mlflow.note.content"]
     assert re.match(
-        r"\*\*[\d.]+ ms a step measured on .*, [\d.]+ ms a step on the accelerator seed: [\d.]+x\.\*\*", note
+        r"\*\*[\d.]+ ms a step measured on .*, [\d.]+ ms a step on the accelerator seed: [\d.,]+x\.\*\*", note
     )
     assert "## Time on both sides" in note and "## Trained here" in note
     artifacts = {item.path for item in client(folder).list_artifacts(run.info.run_id)}

@@ -5,6 +5,7 @@ import shutil
 import time
 
 import pytest
+from PIL import Image
 
 from harness import pages, tracking
 from harness.config import TrackingConfig, TrackingName
@@ -90,17 +91,22 @@ def test_a_run_that_finished_earlier_joins_a_sweep_and_stays_in_its_own(store):
 def test_a_description_points_to_the_artifacts_of_its_run(store):
     folder, place = store
     run_id = tracking.start(place, "a run")
+    (folder / "made").mkdir()
+    Image.new("RGB", (1440, 720), "white").save(folder / "made" / "layers.png")
     tracking.log(
         place,
         run_id,
         params={},
         metrics={"time/step_ms": 1234.56789, "explore/designs_count": 12345678},
+        folder=folder / "made",
         description="![layers](artifact:layers.png) [the report](artifact:report.html) [other](https://example.org)",
         answer="yes",
     )
     run = client(folder).get_run(run_id)
     note = run.data.tags[pages.NOTE]
-    assert f"![layers](get-artifact?path=layers.png&run_uuid={run_id})" in note
+    assert f"![layers](get-artifact?path=small/layers.png&run_uuid={run_id})" in note
+    with Image.open(client(folder).download_artifacts(run_id, "small/layers.png")) as image:
+        assert image.size == (900, 450)
     assert f"[the report](#/experiments/{place.experiment_id}/runs/{run_id}/artifacts/report.html?" in note
     assert note.endswith("[other](https://example.org)")
     assert run.data.tags["answer"] == "yes"
