@@ -16,21 +16,20 @@ SECTIONS = ("time", "throughput", "energy", "verdict", "train", "trace", "bound"
 RUN_COLUMNS = (
     "metrics.`time/measured_step_ms`",
     "metrics.`time/simulated_step_ms`",
-    "params.`workload`",
-    "params.`batch_size`",
-    "params.`precision`",
     "params.`device`",
     "tags.`answer`",
 )
 CLAIM_COLUMNS = (
     "metrics.`throughput/simulated_nominal_per_s`",
     "metrics.`throughput/fastest_measured_per_s`",
-    "params.`workload`",
-    "params.`precision`",
     "params.`batches`",
     "tags.`answer`",
 )
-WIDTHS = {"metrics": 150, "params": 120, "tags": 520}  # pixels
+WIDTHS = {"metrics": 175, "params": 125, "tags": 560}  # pixels
+FIRST_COLUMNS = ("attributes.`Run Name`", "runDateAndNestInfo", "duration")  # that MLflow shows in any case
+SMALL = "small"  # folder of the artifacts that holds the pictures of the description
+WIDEST = 900  # pixels of a picture in a description, which MLflow cuts off at its page's edge
+PICTURE = re.compile(r"!\[[^\]]*\]\(artifact:([\w./-]+\.png)\)")
 ARTIFACT = re.compile(r"\]\(artifact:([\w./-]+)\)")
 
 
@@ -71,6 +70,7 @@ def saved_view(columns, sweep=""):
             "modelVersionFilter": "All Runs",
             "datasetsFilter": [],
             "selectedColumns": list(columns),
+            "columnOrder": [*FIRST_COLUMNS, *columns],
             "columnWidths": {name: WIDTHS[name.partition(".")[0]] for name in columns},
             "isAccordionReordered": True,
             "compareRunSections": [
@@ -101,14 +101,28 @@ def chart(metric):
 
 
 def with_artifacts(text, experiment_id, run_id):
-    """`text` with `](artifact:NAME)` made the address of that artifact: a picture's bytes, or its page."""
+    """`text` with `](artifact:NAME)` made the address of the small picture's bytes, or of the artifact's page."""
 
     def address(found):
         if found[1].endswith(".png"):
-            return f"](get-artifact?path={found[1]}&run_uuid={run_id})"
+            return f"](get-artifact?path={SMALL}/{found[1]}&run_uuid={run_id})"
         return f"](#{run_path(experiment_id, run_id, found[1])})"
 
     return ARTIFACT.sub(address, text)
+
+
+def pictures(text):
+    """Names of the artifacts that `text` shows as pictures."""
+    return PICTURE.findall(text)
+
+
+def small(path):
+    """The picture in a PNG file as an image of at most WIDEST pixels across."""
+    from PIL import Image
+
+    image = Image.open(path).convert("RGB")
+    size = min(WIDEST, image.width)
+    return image.resize((size, round(image.height * size / image.width)), Image.Resampling.LANCZOS)
 
 
 def run_path(experiment_id, run_id, artifact=""):

@@ -244,13 +244,14 @@ def answer(result: Result, config):
         if total := sum(counts.values()):
             told.append(f"{name}: {counts['all'] + counts['some']} of {total} support it")
     if not told and result.training:
-        told.append(f"{ratio(result):.3g}x as fast as the {result.training.measurement.device_kind} here")
+        told.append(f"{ratio(result)} as fast as the {result.training.measurement.device_kind} here")
     return "; ".join(told) or "no baseline to compare with"
 
 
 def ratio(result: Result):
-    """Measured over simulated time of a step."""
-    return result.training.measurement.step_s / float(result.report.step_s[0])
+    """Measured over simulated time of a step, as text."""
+    times = result.training.measurement.step_s / float(result.report.step_s[0])
+    return f"{times:,.0f}x" if times >= 100 else f"{times:.3g}x"
 
 
 def note(result: Result, config, text, has_speedups):
@@ -261,7 +262,7 @@ def note(result: Result, config, text, has_speedups):
     simulated = f"{ms(float(result.report.step_s[0]))} a step on the accelerator {result.design.name[0]}"
     if result.training:
         measured = result.training.measurement
-        first = f"{ms(measured.step_s)} a step measured on {measured.device}, {simulated}: {ratio(result):.3g}x."
+        first = f"{ms(measured.step_s)} a step measured on {measured.device}, {simulated}: {ratio(result)}."
     else:
         first = f"{simulated[0].upper()}{simulated[1:]}; nothing was trained here."
     lines = [f"**{first}** {' '.join(headline(result, config))}", ""]

@@ -116,8 +116,8 @@ def log(place, run_id, *, params, metrics, description, answer="", series=None, 
     """Log a run: parameters, metrics, series of metrics, tables, and every file of its folder, or single ones.
 
     params: {name: value}. metrics: {name: float}, names with one slash and a unit; the page shows them in this order.
-    description: Markdown; `](artifact:NAME)` points to an artifact. answer: a few words, for the table of runs.
-    series: {name: float (steps,), or {step: float}}. tables: {file name: {column: list}}.
+    description: Markdown; `](artifact:NAME)` points to an artifact, a picture is shown small. answer: a few words, for
+    the table of runs. series: {name: float (steps,), or {step: float}}. tables: {file name: {column: list}}.
     Raises TrackingError; what was logged before stays.
     """
     if place is None:
@@ -148,6 +148,8 @@ def log(place, run_id, *, params, metrics, description, answer="", series=None, 
             client.log_table(run_id, table, name)
         for path in files:
             client.log_artifact(run_id, str(path))
+        for name in pages.pictures(description):
+            client.log_image(run_id, pages.small(Path(folder or files[0].parent) / name), f"{pages.SMALL}/{name}")
         if folder:
             client.log_artifacts(run_id, str(folder))
 
@@ -190,8 +192,8 @@ def browse(place, run_id="", artifact="", charts=False):
     paths = {"Run": pages.run_path(place.experiment_id, run_id)} if run_id else {}
     if artifact:
         paths["Report"] = pages.run_path(place.experiment_id, run_id, artifact)
-    view, key = ("Sweep", place.sweep) if place.sweep else ("All", pages.ALL)
-    paths[view] = pages.view_path(place.experiment_id, key)
+    key = place.sweep or pages.ALL
+    paths["Table"] = pages.view_path(place.experiment_id, key)
     if charts:
         paths["Charts"] = pages.view_path(place.experiment_id, key, charts=True)
     return lines + [f"{f'{name}:':9}{address}/#{path}" for name, path in paths.items()]

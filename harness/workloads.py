@@ -1,5 +1,6 @@
 """The shipped workloads and precisions, read straight from conf, for what is asked of one beside the run's own."""
 
+import re
 from fnmatch import filter as matching_names
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +18,7 @@ def names():
 
 def short_name(name):
     """A workload's name without what most of them share, for where there is little room."""
-    return name.removeprefix("imagenet_").removeprefix("mnist_").removeprefix("text_")
+    return re.sub(r"^(imagenet|cifar10|mnist|text)_", "", name)
 
 
 def matching(patterns):

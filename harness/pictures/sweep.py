@@ -13,7 +13,8 @@ def sweep(rows, title):
     for row, (_, measured, simulated) in enumerate(rows):
         if measured:
             axes.plot([measured, simulated], [row, row], color=LIGHT.grey, linewidth=1, zorder=1)
-            text = f"{measured / simulated:.3g}x"
+            times = measured / simulated
+            text = f"{times:,.0f}x" if times >= 100 else f"{times:.3g}x"
             axes.annotate(text, (measured, row), (8, 0), textcoords="offset points", va="center", fontsize=8)
     marks = {"linestyle": "", "markersize": 7, "zorder": 2}
     measured = [(one, row) for row, (_, one, _) in enumerate(rows) if one]

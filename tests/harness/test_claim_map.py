@@ -169,6 +169,15 @@ def test_values_for_files_are_plain_and_complete(found):
     config, claim_map = found
     text = json.dumps(_plain(map_values.as_json(claim_map, config, "halfstep", {})), allow_nan=False)
     assert len(json.loads(text)["cells"]) == len(claim_map.cells)
+    note = map_values.description(claim_map, "halfstep", ["claim_map_cifar10_resnet20.png"])
+    assert note.startswith(f"**{next(iter(claim_map.claims))} (") and "](artifact:report.html)" in note
+    assert list(map_values.cells_table(claim_map))[:4] == [
+        "workload",
+        "batch_size",
+        "device",
+        "seed_training_time verdict",
+    ]
+    assert all(f"{name}: " in map_values.answer(claim_map) for name in claim_map.claims)
     runs = map_values.series_runs(claim_map)
     assert all(len(name) <= 22 for name in runs)
     for one in runs.values():

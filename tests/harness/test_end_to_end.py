@@ -1,6 +1,7 @@
 """The program as a user runs it: what reaches the folder and MLflow, what a sweep keeps, what works offline."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -97,7 +98,11 @@ def test_mlflow_holds_the_run(main_job):
     assert all(name.count("/") == 1 for name in run.data.metrics)
     assert 0 < run.data.metrics["train/accuracy_pct"] <= 100
     assert run.data.metrics["time/measured_step_ms"] > 0
-    assert run.data.tags["mlflow.note.content"].startswith("# mnist_lenet5")
+    note = run.data.tags["mlflow.note.content"]
+    assert re.match(
+        r"\*\*[\d.]+ ms a step measured on .*, [\d.]+ ms a step on the accelerator seed: [\d.,]+x\.\*\*", note
+    )
+    assert "## Time on both sides" in note and "## Trained here" in note
     artifacts = {item.path for item in client(folder).list_artifacts(run.info.run_id)}
     assert {"trace.halfstep", "layers.png", "layers_table.json", "summary.md", "result.json"} <= artifacts
     losses = client(folder).get_metric_history(run.info.run_id, "train/loss")

@@ -17,6 +17,7 @@ from harness.pictures.energy import energy
 from harness.pictures.heatmap import heatmap
 from harness.pictures.roofline import left_out, ops_of, roofline
 from harness.pictures.sensitivity import sensitivity
+from harness.pictures.sweep import sweep
 from harness.pictures.time import by_phase, time_absolute, time_shares
 from harness.report.panels import Panel, panels
 from harness.report.sections import sections
@@ -54,6 +55,24 @@ def check(draw, themes=(LIGHT, DARK)):
 )
 def test_a_picture_of_nothing_is_an_empty_frame(draw):
     check(draw)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("mnist_mlp, b32, fp32", 330.0, 0.1557)],
+        [("mnist_mlp, b32, int8", None, 0.1557), ("mnist_mlp, b64, fp32", 0.2, 0.1765)],
+        [(f"mnist_lenet5, b{2**i}, fp32", 1.0 * 2**i, 2.0) for i in range(40)],
+    ],
+    ids=["one run", "one not measured", "many"],
+)
+def test_the_picture_of_a_sweep_is_drawn(rows):
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        image = Image.open(io.BytesIO(sweep(rows, "a title")))
+    assert image.format == "PNG" and min(image.size) > 100
 
 
 def test_every_picture_of_a_map_of_one_cell_is_drawn():
