@@ -13,7 +13,6 @@ from accel_model.design_file import nominal as nominal_value
 from harness.claim_map import Effect, OpenValue
 
 MIB = 2**20
-SHOWN = 6  # values of one open value that a text lists
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +87,9 @@ class Completions:
             if len(taken) == 1:
                 found.append(f"only {phrase(key, values[taken[0]])}")
             elif len(taken) < len(values):
-                left_out = [as_text(key, value) for i, value in enumerate(values) if i not in taken]
-                few = left_out[:SHOWN] + (["..."] if len(left_out) > SHOWN else [])
-                found.append(f"{label(key)} none of {', '.join(few)}")
+                few = len(taken) <= len(values) - len(taken)
+                named = [as_text(key, value) for i, value in enumerate(values) if (i in taken) == few]
+                found.append(f"{label(key)} {'one' if few else 'none'} of {', '.join(named)}")
         return tuple(found)
 
     def effects(self, step_s):

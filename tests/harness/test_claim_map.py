@@ -196,6 +196,16 @@ def test_what_supporters_have_in_common_is_what_all_of_them_have(compose):
     assert completions.text(0) == "nominal"
 
 
+def test_what_supporters_share_names_the_shorter_list(compose):
+    completions = Completions.of(compose().accelerator)
+    arrays = completions.values["array"]
+    chosen = np.zeros(len(completions), dtype=bool)
+    chosen[1:] = np.isin(completions.choices["array"], [arrays.index([32, 32, 1]), arrays.index([8, 8, 16])])
+    assert completions.common(chosen) == ("array one of 32 x 32, 16 x (8 x 8)",)
+    chosen[1:] = ~chosen[1:]
+    assert completions.common(chosen) == ("array none of 32 x 32, 16 x (8 x 8)",)
+
+
 def test_effects_rank_the_value_that_decides_most(compose):
     completions = Completions.of(few(compose().accelerator))
     times = np.ones(len(completions))
