@@ -156,7 +156,7 @@ def series_answer(claim_map, cells):
     for index, claim in enumerate(claim_map.claims):
         outcomes = [cell.verdicts[index].outcome for cell in cells if cell.verdicts[index].decides]
         if outcomes:
-            told.append(f"{claim}: {sum(one in ('all', 'some') for one in outcomes)} of {len(outcomes)} support it")
+            told.append(f"{claim}: {sum(one in ('all', 'some') for one in outcomes)} of {len(outcomes)} supported")
     return "; ".join(told) or "no baseline decides"
 
 

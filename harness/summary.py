@@ -242,7 +242,7 @@ def answer(result: Result, config):
     for index, name in enumerate(config.claim):
         counts = overall([each[index] for each in result.verdicts])
         if total := sum(counts.values()):
-            told.append(f"{name}: {counts['all'] + counts['some']} of {total} support it")
+            told.append(f"{name}: {counts['all'] + counts['some']} of {total} supported")
     if not told and result.training:
         told.append(f"{ratio(result)} as fast as the {result.training.measurement.device_kind} here")
     return "; ".join(told) or "no baseline to compare with"
