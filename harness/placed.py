@@ -8,6 +8,8 @@ import baselines
 from accel_model import Design, replay_all
 from harness.map_rows import Row, equal_quality
 
+FEWEST = 3  # seeds that an array is compared with: fewer tell no spread
+
 
 def arrays(config):
     """(PlacedArrays to compare with, failures); none where baseline.kinds leaves them out."""
@@ -17,7 +19,13 @@ def arrays(config):
         found = baselines.placed()
     except baselines.BaselineError as error:
         return [], [("placed-and-routed arrays", str(error))]
-    return [one for one in found if any(one.precision in equal_quality(p) for p in config.map.precisions)], []
+    wanted = [one for one in found if any(one.precision in equal_quality(p) for p in config.map.precisions)]
+    single = [one for one in wanted if len(one.seeds) < FEWEST]
+    notes = [
+        (f"{one.name}, placed and routed", f"{len(one.seeds)} of {FEWEST} seeds at least, so its clock has no spread")
+        for one in single
+    ]
+    return [one for one in wanted if one not in single], notes
 
 
 def precisions(arrays, config):
