@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness import map_values
+from harness import map_values, workloads
 
 
 def run_claims(config, folder):
@@ -12,10 +12,11 @@ def run_claims(config, folder):
     from harness import pages
     from harness.app import shell_command, tracked
     from harness.console import console, show
-    from harness.map_flow import run
+    from harness.map_flow import check_scope, run
     from harness.report import headline
     from harness.report.tables import counts_table
 
+    check_scope(config, workloads.matching(config.map.workloads))  # refused before a store is touched
     out = console()
     name = f"claims {config.accelerator.get('name', '')}"[:22]
     family = {"sweep": f"claims-{pages.sweep_key(folder)}", "columns": pages.CLAIM_COLUMNS}

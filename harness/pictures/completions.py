@@ -34,7 +34,7 @@ def completions(rows, thresholds, title, theme):
     axes.plot([], [], "|", color=theme.ink, markersize=10, markeredgewidth=2, label="ceiling: physics allows no more")
     axes.set_xscale("log", base=2)
     axes.set_xlim(least, most)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.2g}x")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.4g}x")
     axes.set_yticks(range(len(rows)), [row["label"] for row in rows], fontsize=8)
     axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     axes.set_xlabel("speed-up of the accelerator over the baseline; left of 1x it is slower")

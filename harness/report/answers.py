@@ -62,7 +62,8 @@ def remarks(claim_map):
 def sentence(answer):
     """The counts of an Answer in a sentence."""
     return (
-        f"Of {answer.total} comparisons that decide, with {answer.devices} {plural('device', answer.devices)}, "
+        f"Of {answer.total} {plural('comparison', answer.total)} that the claim can rest on, with "
+        f"{answer.devices} {plural('device', answer.devices)}, "
         f"{counted(answer.counts)}."
     )
 
@@ -93,7 +94,8 @@ def ceiling(claim_map):
     step = max((s for s in steps if s.workload == heaviest), key=lambda step: step.batch_size / step.floor_s)
     nominal, best = step.samples_per_s, step.batch_size / step.best_s
     return [
-        f"Ceiling: with every MAC unit busy in every cycle, {step.workload} ({step.precision}, batch "
+        f"Ceiling of the workload with the most MACs per sample: with every MAC unit busy in every cycle, "
+        f"{step.workload} ({step.precision}, batch "
         f"{step.batch_size:,}) cannot exceed {number(step.batch_size / step.floor_s)} samples/s; the best "
         f"completion reaches {number(best)}, the nominal one {number(nominal)}."
     ]

@@ -50,7 +50,7 @@ def counts_table(claim_map):
             rows.append((name, "all", "all", str(sum(whole.values())), *(str(whole[key]) for key in WORDS)))
     columns = ("claim", "device", "data set", "comparisons", *WORDS.values())
     note = (
-        f"Comparisons that decide, each over {claim_map.completions:,} completions. Refuted by all counts those that "
+        f"Comparisons that a claim can rest on, each over {claim_map.completions:,} completions. Refuted by all counts those that "
         f"some other design of these MAC units, clock and bandwidth could still meet; refuted at any utilisation, "
         f"those that none can."
     )
@@ -209,7 +209,7 @@ def plain(value, factor):
 def open_table(claim_map):
     """What the accelerator's file leaves open."""
     rows = tuple((one.name, one.nominal, ", ".join(one.values), one.source) for one in claim_map.open_values)
-    note = f"All combinations make the {claim_map.completions:,} completions; the nominal one has the nominal values."
+    note = f"All combinations, and the nominal values, make the {claim_map.completions:,} completions."
     return Table(
         "What nobody states of the accelerator", ("value", "nominal", "completions take", "source"), rows, note
     )
@@ -217,12 +217,12 @@ def open_table(claim_map):
 
 def error_table(claim_map):
     """The published chips behind the model's error."""
-    keys = ("chip", "workload", "layer", "batch", "metric", "published", "simulated", "unit")
+    keys = ("quantity", "chip", "workload", "layer", "batch", "metric", "published", "simulated")
     rows = tuple(
         (*(str(row.get(key, "")) for key in keys), percent(math.exp(float(row["log_error"])) - 1))
         for row in claim_map.model_error.cells
     )
-    return Table("The model beside published chips", (*keys, "simulated over published, less 1"), rows)
+    return Table("The model beside published chips", (*keys, "simulated time or energy over published, less 1"), rows)
 
 
 def sources_table(claim_map):
