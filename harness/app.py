@@ -18,7 +18,6 @@ def job(node):
     from hydra.core.hydra_config import HydraConfig
 
     from harness import tasks
-    from harness.claims_task import run_claims
     from harness.record import record
 
     config = to_config(node)
@@ -29,7 +28,7 @@ def job(node):
         TaskName.baselines: tasks.baselines,
         TaskName.validate: tasks.validate,
         TaskName.record: record,
-        TaskName.claims: run_claims,
+        TaskName.claims: tasks.claims,
         TaskName.explore: tasks.explore,
     }
     return others.get(config.task.name, run_task)(config, folder)

@@ -61,6 +61,13 @@ def baselines(config, folder):
     return {"rows": count}
 
 
+def claims(config, folder):
+    """Judge the claims over their whole map."""
+    from harness.claims_task import run_claims
+
+    return run_claims(config, folder)
+
+
 def validate(config, folder):
     """Published figures of real chips beside what the model says of the same work."""
     from accel_model.validation import ERROR_COLUMNS, cells, model_errors

@@ -76,7 +76,7 @@ VARIANTS = (
     Variant("ws", 12, 12, "int8", FIVE),
     Variant("os", 8, 8, "int8", FIVE),
     Variant("os", 4, 4, "bf16", (1, 2, 3)),
-    Variant("ws", 4, 4, "int8", FIVE),
+    Variant("ws", 4, 4, "int8", (1, 2, 3)),
     Variant("os", 4, 4, "int8", FIVE),
 )
 

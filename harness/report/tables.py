@@ -50,8 +50,8 @@ def counts_table(claim_map):
             rows.append((name, "all", "all", str(sum(whole.values())), *(str(whole[key]) for key in WORDS)))
     columns = ("claim", "device", "data set", "comparisons", *WORDS.values())
     note = (
-        f"Comparisons that a claim can rest on, each over {claim_map.completions:,} completions. Refuted by all counts those that "
-        f"some other design of these MAC units, clock and bandwidth could still meet; refuted at any utilisation, "
+        f"Comparisons that a claim can rest on, each over {claim_map.completions:,} completions. Refuted by all counts "
+        f"those that some other design of these MAC units, clock and bandwidth could still meet; refuted at any utilisation, "
         f"those that none can."
     )
     return Table("Verdicts by claim, device and data set", columns, tuple(rows), note)
