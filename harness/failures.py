@@ -2,12 +2,14 @@
 
 import dataclasses
 import difflib
+import errno
 import re
 import traceback
 
 from harness.config import RunConfig
 
 LONGEST = 10  # lines of an explanation
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on the disk, in the quota, or for a file of that size
 
 
 def forget(error):
@@ -35,6 +37,11 @@ def explained(error):
         return _of_hydra(error)
     if isinstance(error, RuntimeError) and "srun" in str(error):
         return "hydra/launcher=slurm found no srun: run it where SLURM is, or use hydra/launcher=submitit_local"
+    if isinstance(error, OSError) and error.errno in FULL:
+        return (
+            f"cannot write the results ({error.strerror}): free some space or give another folder, "
+            f"e.g. outputs=/another/folder"
+        )
     if isinstance(error, OSError) and error.filename:
         return f"cannot use {error.filename} ({error.strerror}): check that it is there, is writable and has room"
     return None

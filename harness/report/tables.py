@@ -51,8 +51,8 @@ def counts_table(claim_map):
     columns = ("claim", "device", "data set", "comparisons", *WORDS.values())
     note = (
         f"Comparisons that a claim can rest on, each over {claim_map.completions:,} completions. Refuted by all counts "
-        f"those that some other design of these MAC units, clock and bandwidth could still meet; refuted at any utilisation, "
-        f"those that none can."
+        f"those that some other design of these MAC units, clock and bandwidth could still meet; refuted at any "
+        f"utilisation, those that none can."
     )
     return Table("Verdicts by claim, device and data set", columns, tuple(rows), note)
 

@@ -174,7 +174,7 @@ def test_a_placed_array_is_a_design_that_replays(data):
 
 def test_shipped_results_are_of_this_verilog_and_of_seeds_that_are_asked_for():
     shipped = {one.name: one for one in placed(PLACED)}
-    assert "os_12x12_int8" in shipped
+    assert len(shipped["os_12x12_int8"].seeds) >= 5
     variants = {variant.name: variant for variant in VARIANTS}
     assert set(shipped) <= set(variants)
     for name, one in shipped.items():

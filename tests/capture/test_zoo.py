@@ -137,4 +137,11 @@ def test_fake_equals_real_for_small_networks(name, optimizer, precision, step_of
         cast.model, cast.inputs = model, inputs
         return cast
 
+    real = build()
+    try:
+        real()
+    except RuntimeError as error:  # some CPUs have no such op in bfloat16, whoever calls it
+        if precision is torch.float32 or "primitive descriptor" not in str(error):
+            raise
+        pytest.skip(f"torch has no {name} in {precision} on this CPU")
     assert_same(capture(build()), capture_model(build))

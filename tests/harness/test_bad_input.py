@@ -120,11 +120,12 @@ def test_outputs_that_cannot_be_made(tmp_path):
     refused(halfstep(*QUICK, "outputs=taken", "tracking=none", folder=tmp_path), "taken")
 
 
-def test_a_full_disk_while_writing(tmp_path):
+@pytest.mark.parametrize("most", [6000, 12_000])  # bytes: the settings themselves do not fit, or a later file
+def test_a_full_disk_while_writing(tmp_path, most):
     """A limit on the size of files stands for the full disk: writing fails half-way in the same way."""
 
     def small_files():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
     done = halfstep(*QUICK, "tracking=none", folder=tmp_path, preexec_fn=small_files)
     refused(done, "cannot write")
