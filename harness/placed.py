@@ -12,7 +12,7 @@ FEWEST = 3  # seeds that an array is compared with: fewer tell no spread
 
 
 def arrays(config):
-    """(PlacedArrays to compare with, failures); none where baseline.kinds leaves them out."""
+    """(PlacedArrays to compare with, the largest of each device and precision; failures); none where none is asked."""
     if "placed" not in config.baseline.kinds:
         return [], []
     try:
@@ -20,12 +20,23 @@ def arrays(config):
     except baselines.BaselineError as error:
         return [], [("placed-and-routed arrays", str(error))]
     wanted = [one for one in found if any(one.precision in equal_quality(p) for p in config.map.precisions)]
-    single = [one for one in wanted if len(one.seeds) < FEWEST]
+    several = [one for one in wanted if len(one.seeds) >= FEWEST]
     notes = [
         (f"{one.name}, placed and routed", f"{len(one.seeds)} of {FEWEST} seeds at least, so its clock has no spread")
-        for one in single
+        for one in wanted
+        if len(one.seeds) < FEWEST
     ]
-    return [one for one in wanted if one not in single], notes
+    largest = {}
+    for one in several:
+        key = one.device, one.precision
+        largest[key] = max(largest.get(key, 0), one.rows * one.cols)
+    kept = [one for one in several if one.rows * one.cols == largest[one.device, one.precision]]
+    notes += [
+        (f"{one.name}, placed and routed", "the same device holds a larger array of that precision, which is compared")
+        for one in several
+        if one.rows * one.cols < largest[one.device, one.precision]
+    ]
+    return kept, notes
 
 
 def precisions(arrays, config):

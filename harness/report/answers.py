@@ -110,7 +110,12 @@ def _answer(claim_map, index, name, claim):
     keys = [key_of(cell.verdicts[index]) for cell in claim_map.cells]
     counts = {key: keys.count(key) for key in CLASSES}
     devices = {cell.baseline.device for cell, key in zip(claim_map.cells, keys, strict=True) if key != "context"}
-    return Answer(name, claim.statement, asks(claim), _short(counts), counts, len(devices))
+    kinds = {}
+    for cell, key in zip(claim_map.cells, keys, strict=True):
+        if key != "context":
+            kinds.setdefault(cell.baseline.device_kind, dict.fromkeys(CLASSES, 0))[key] += 1
+    short = "; ".join(f"{DEVICE_KINDS.get(kind, kind)}s: {_short(each)}" for kind, each in sorted(kinds.items()))
+    return Answer(name, claim.statement, asks(claim), short if len(kinds) > 1 else _short(counts), counts, len(devices))
 
 
 def asks(claim):

@@ -290,3 +290,21 @@ def test_a_stored_trace_is_the_captured_one(tmp_path, precision):
     direct = captured(workload, settings, 3)
     assert list(contents.of_trace(kept)) == list(contents.of_trace(direct))
     assert kept.meta["precision"] == direct.meta["precision"] == precision
+
+
+def test_only_the_largest_placed_array_of_a_device_and_precision_is_compared_with(compose):
+    from harness import placed
+
+    config = compose("task=claims")
+    kept, notes = placed.arrays(config)
+    assert kept
+    for one in kept:
+        same = [
+            other
+            for other in placed.baselines.placed()
+            if (other.device, other.precision) == (one.device, one.precision)
+        ]
+        assert one.rows * one.cols == max(
+            other.rows * other.cols for other in same if len(other.seeds) >= placed.FEWEST
+        )
+    assert len(kept) + len(notes) == len(placed.baselines.placed())
