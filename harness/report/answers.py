@@ -144,7 +144,7 @@ def _short(counts):
     if counts["all"]:
         return f"only against {won} of {total}"
     if won:
-        return f"no: only with some completions, and only against {won} of {total}"
+        return f"only with some completions, and only against {won} of {total}"
     if counts["undecided"]:
         return f"not shown: supported against none, undecided against {counts['undecided']} of {total}"
     return f"no, against none of {total}"
