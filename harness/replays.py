@@ -12,6 +12,7 @@ import io
 import logging
 import zipfile
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -48,7 +49,10 @@ def replay_groups(groups, designs, folder, workers, break_even=True, told=lambda
     for group in groups:
         missing = []
         for key, path in group:
-            place = folder / f"{_digest(*contents.of_trace(Trace.load(path)), common)}{'_b' if break_even else ''}.npz"
+            place = (
+                folder
+                / f"{_digest(_trace_digest(path, path.stat().st_mtime_ns), common)}{'_b' if break_even else ''}.npz"
+            )
             if (found := _recalled(place, designs, break_even)) is not None:
                 done += 1
                 told(done, total)
@@ -152,6 +156,12 @@ def _report(arrays, count):
         bound_s=np.broadcast_to(arrays["bound_s"], (count, len(Bound))),
         runs=arrays.get("runs", np.ones(count, dtype=bool)),
     )
+
+
+@lru_cache(maxsize=4096)
+def _trace_digest(path, changed_ns):
+    """Digest of the trace in the file at `path` as of its last change: a map asks for each more than once."""
+    return _digest(*contents.of_trace(Trace.load(path)))
 
 
 def _digest(*parts):
