@@ -4,10 +4,10 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from accel_model import energy
-from accel_model.dataflow import Convention, Dataflow, Overlap
+from accel_model.array.dataflow import Convention, Dataflow, Overlap
 from accel_model.errors import DesignError
-from accel_model.settings import Setting, check_values, setting
+from accel_model.fields import Setting, check_values, setting
+from accel_model.silicon import energy
 
 LARGEST_GRID = 50_000_000  # designs
 INF = float("inf")

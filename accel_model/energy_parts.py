@@ -3,7 +3,7 @@
 import numpy as np
 
 from accel_model.types import DTYPE_BYTES, PRECISIONS
-from accel_model.work import PRECISION_OF
+from accel_model.work.units import PRECISION_OF
 
 PARTS = ("macs", "registers", "buffer", "dram", "vector", "static")
 

@@ -6,16 +6,16 @@ from dataclasses import fields
 
 import numpy as np
 
+from accel_model.array.chunks import alike
+from accel_model.array.cost import Gemms, gemm_costs, make_plans, unit_costs
+from accel_model.array.dataflow import Convention, Dataflow, Overlap
+from accel_model.array.search import Speeds
+from accel_model.array.tiling import Arrays
 from accel_model.arrays import choose, device, namespace, to_numpy
-from accel_model.cost import Gemms, gemm_costs, make_plans, unit_costs
-from accel_model.dataflow import Convention, Dataflow, Overlap
 from accel_model.errors import DesignError, TraceError
-from accel_model.groups_of_designs import alike
 from accel_model.report import Bound, Report
-from accel_model.tiles import Speeds
-from accel_model.tiling import Arrays
 from accel_model.types import PRECISIONS, Phase
-from accel_model.work import PRECISION_OF, Units, host_bytes, joined, unavoidable_bytes, work_of
+from accel_model.work.units import PRECISION_OF, Units, host_bytes, joined, unavoidable_bytes, work_of
 
 LARGEST_CYCLES = 2.0**53
 PER_OP = [f.name for f in fields(Report) if f.default is None]

@@ -5,10 +5,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from accel_model.array.chunks import ARRAY, CLASS, SPEED
 from accel_model.design import Design, combined, parsed
 from accel_model.design_file import nominal
 from accel_model.errors import DesignError
-from accel_model.groups_of_designs import ARRAY, CLASS, SPEED
 
 SLOWEST_FIRST = tuple(dict.fromkeys(("fusion", "residency", "buffer_bytes", *CLASS, "array", *ARRAY, *SPEED)))
 """Axes in the order in which they vary, the slowest first, so that designs next to each other share work in replay."""

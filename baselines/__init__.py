@@ -8,14 +8,14 @@ of its names is used.
 import importlib
 
 from baselines.catalogue import load
-from baselines.energy import meter
 from baselines.errors import BaselineError
+from baselines.live.energy import meter
+from baselines.live.remarks import remarks
+from baselines.live.sampling import Plan
 from baselines.measurement import Measurement, from_samples
 from baselines.placed import PlacedArray, placed
 from baselines.published import left_out, published
 from baselines.recorded import from_json, load_recorded, read_recorded, to_json
-from baselines.remarks import remarks
-from baselines.sampling import Plan
 from baselines.specs import GpuSpec, gpu_specs
 
 LIVE_NAMES = ("StepTimer", "best_device", "device_context", "energy_counter", "measure", "measure_all")
@@ -45,5 +45,5 @@ __all__ = [
 def __getattr__(name):
     """Fetch the names that need torch when they are first used (PEP 562)."""
     if name in LIVE_NAMES:
-        return getattr(importlib.import_module("baselines.live"), name)
+        return getattr(importlib.import_module("baselines.live.measure"), name)
     raise AttributeError(f"module 'baselines' has no attribute {name!r}")

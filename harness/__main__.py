@@ -20,7 +20,7 @@ def main():
 
         sys.stdout.write(usage(CONF))
         return
-    from harness.failures import explained
+    from harness.tasks.failures import explained
 
     wants_traceback = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets exceptions through, so that they are explained here
@@ -43,7 +43,7 @@ def main():
 def _application():
     import hydra
 
-    from harness.config import register
+    from harness.settings.schema import register
 
     register()
     return hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(_job)

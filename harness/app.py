@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from harness.config import TaskName, to_config
+from harness.settings.schema import TaskName, to_config
 from harness.tasks import TRACE
 
 LOG = logging.getLogger(__name__)
@@ -14,11 +14,11 @@ SHOWN = 16  # rows of a table in the terminal
 
 
 def job(node):
-    """Do what the composed settings say; raises an error that harness.failures explains. Returns a small dict."""
+    """Do what the composed settings say; raises an error that harness.tasks.failures explains. Returns a small dict."""
     from hydra.core.hydra_config import HydraConfig
 
     from harness import tasks
-    from harness.record import record
+    from harness.tasks.record import record
 
     config = to_config(node)
     folder = Path(HydraConfig.get().runtime.output_dir)
@@ -36,22 +36,24 @@ def job(node):
 
 def run_task(config, folder):
     """Train, capture, replay, compare, judge, log."""
-    from harness import flow, logged, results, tracking
-    from harness.console import console, show
+    from harness import logged
+    from harness.flows import run
+    from harness.store import files, tracking
+    from harness.text.console import console, show
 
-    flow.nominal_design(config)  # refused before anything slow
+    run.nominal_design(config)  # refused before anything slow
     out = console()
-    if config.resume and (earlier := results.finished(config)):
+    if config.resume and (earlier := files.finished(config)):
         out.print(f"Done already with the same settings: {earlier} (resume=false runs it again)")
-        found = results.read_json(earlier / results.RESULT)
-        results.write_json(folder / results.RESULT, found | {"resumed_from": str(earlier)})
+        found = files.read_json(earlier / files.RESULT)
+        files.write_json(folder / files.RESULT, found | {"resumed_from": str(earlier)})
         if entry := logged.missing(config, earlier, place_of(config)):
             with tracked(config, run_name(config), out) as (place, run_id, _):
                 logged.log(config, earlier, place, run_id, entry)
             show(out, [], ["Logged now, since the tracking store did not have it.", *tracking.browse(place, run_id)])
         return {"folder": str(earlier)}
     with tracked(config, run_name(config), out) as (place, run_id, told):
-        result = flow.run(config, *told)
+        result = run.run(config, *told)
         shown = deliver(result, config, folder, place, run_id)
     show(out, *shown)
     return {"folder": str(folder)}
@@ -61,8 +63,8 @@ def place_of(config):
     """The Place where this job logs: its sweep's, or its own, created where it is missing; None: tracking is off."""
     from hydra.core.hydra_config import HydraConfig
 
-    from harness import tracking
-    from harness.callbacks import read_parent
+    from harness.store import tracking
+    from harness.tasks.sweep import read_parent
 
     hydra = HydraConfig.get()
     place = read_parent(hydra.sweep.dir) if hydra.mode.name == "MULTIRUN" else None
@@ -78,11 +80,11 @@ def tracked(config, name, out, sweep="", columns=()):
     """
     from hydra.core.hydra_config import HydraConfig
 
-    from harness import tracking
-    from harness.console import progress
-    from harness.errors import TrackingError
-    from harness.failures import explained, forget
-    from harness.results import RESULT
+    from harness.settings.errors import TrackingError
+    from harness.store import tracking
+    from harness.store.files import RESULT
+    from harness.tasks.failures import explained, forget
+    from harness.text.console import progress
 
     place = place_of(config)
     if place and sweep:
@@ -116,40 +118,43 @@ def deliver(result, config, folder, place, run_id):
     """Write the result files, log them, and return (tables, lines) for the terminal."""
     from hydra.core.hydra_config import HydraConfig
 
-    from harness import charts, layers, logged, result_values, results, summary, tracking
-    from harness.tables import shortened
+    from harness import logged
+    from harness.report import layers, run, run_values
+    from harness.report.pictures import layers
+    from harness.store import files, tracking
+    from harness.text.table import shortened
 
     command = shell_command()
-    text = summary.markdown(result, config, command)
+    text = run.markdown(result, config, command)
     by_layer = layers.layer_table(result)
     result.trace.save(folder / TRACE)
-    results.write(folder / "summary.md", text)
-    results.write_json(folder / "layers.json", by_layer)
-    picture = charts.layers(layers.folded(by_layer), *result_values.layer_title(result, config))
-    results.write(folder / "layers.png", picture)
-    if rows := result_values.speedup_rows(result):
-        results.write(folder / "speedups.png", charts.speedups(rows, *result_values.speedup_title(config)))
-    results.write_json(folder / results.RESULT, result_values.as_json(result, config, command))
+    files.write(folder / "summary.md", text)
+    files.write_json(folder / "layers.json", by_layer)
+    picture = layers.layers(layers.folded(by_layer), *run_values.layer_title(result, config))
+    files.write(folder / "layers.png", picture)
+    if rows := run_values.speedup_rows(result):
+        files.write(folder / "speedups.png", layers.speedups(rows, *run_values.speedup_title(config)))
+    files.write_json(folder / files.RESULT, run_values.as_json(result, config, command))
     entry = {
-        "params": result_values.params(result, config),
-        "metrics": result_values.metrics(result, config),
-        "series": result_values.series(result),
+        "params": run_values.params(result, config),
+        "metrics": run_values.metrics(result, config),
+        "series": run_values.series(result),
         "tables": {"layers_table.json": by_layer},
-        "description": summary.note(result, config, text, bool(rows)),
-        "answer": summary.answer(result, config),
+        "description": run.note(result, config, text, bool(rows)),
+        "answer": run.answer(result, config),
     }
     logged.log(config, folder, place, run_id, entry)
-    lines = [f"[bold]{line}[/bold]" for line in summary.headline(result, config)]
-    lines += summary.remarks(result, config)
+    lines = [f"[bold]{line}[/bold]" for line in run.headline(result, config)]
+    lines += run.remarks(result, config)
     is_sweep = HydraConfig.get().mode.name == "MULTIRUN"
     lines += ["", f"Results: {folder}", *([] if is_sweep else tracking.browse(place, run_id, charts=True))]
-    found = summary.tables(result, config)
+    found = run.tables(result, config)
     return ([] if is_sweep else [shortened(table, SHOWN) for table in found]), lines
 
 
 def run_name(config):
     """A name of at most 22 characters, the most telling part first."""
-    from harness.workloads import short_name
+    from harness.settings.shipped import short_name
 
     return f"{short_name(config.workload.name)} b{config.batch_size} {config.precision.name}"[:22]
 

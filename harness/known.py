@@ -6,10 +6,10 @@ from collections import Counter
 
 import baselines
 from baselines.catalogue import LOADED_KINDS
-from harness.config import FILTERS
-from harness.errors import ConfigError
-from harness.listings import baseline_table, source_lines
-from harness.tables import Table
+from harness.report.listings import baseline_table, source_lines
+from harness.settings.errors import ConfigError
+from harness.settings.schema import FILTERS
+from harness.text.table import Table
 
 NEAR = 8  # names shown of what there is
 PART_OF = {"gpu": "device", "fpga": "device", "device": "device", "model": "model"}  # filters by a part of a name

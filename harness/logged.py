@@ -1,6 +1,6 @@
 """What is logged of a run: written beside its results first, so that a store that goes away loses nothing."""
 
-from harness import results, tracking
+from harness.store import files, tracking
 
 ENTRY = "logged.json"  # keyword arguments of tracking.log
 AWAY = "The store went away while this was logged; resume=true logged it anew."
@@ -11,8 +11,8 @@ def log(config, folder, place, run_id, entry):
 
     Raises TrackingError; resume=true then logs the same later, without computing it again.
     """
-    results.write_json(folder / ENTRY, entry)
-    results.mark_finished(config, folder, run_id)
+    files.write_json(folder / ENTRY, entry)
+    files.mark_finished(config, folder, run_id)
     tracking.log(place, run_id, **entry, folder=folder)
 
 
@@ -21,10 +21,10 @@ def missing(config, earlier, place):
 
     A run that the store has joins the sweep of `place`, where that is a sweep's.
     """
-    entry = results.read_json(earlier / ENTRY)
+    entry = files.read_json(earlier / ENTRY)
     if place is None or entry is None:
         return None
-    run_id = results.finished_run(config)
+    run_id = files.finished_run(config)
     status = tracking.status(place, run_id)
     if status == "FINISHED":
         tracking.join(place, run_id)

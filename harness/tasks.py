@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from harness.errors import ConfigError
+from harness.settings.errors import ConfigError
 
 TRACE = "trace.halfstep"
 
 
 def capture(config, folder):
     """Save the trace of one training step."""
-    from harness.console import console
-    from harness.flow import captured
-    from harness.listings import trace_line, uncounted_line
+    from harness.flows.run import captured
+    from harness.report.listings import trace_line, uncounted_line
+    from harness.text.console import console
 
     trace = captured(config.workload, config.precision, config.batch_size, config.strict)
     path = Path(config.task.trace or folder / TRACE)
@@ -24,8 +24,8 @@ def capture(config, folder):
 def replay(config, folder):
     """Replay a saved trace, or a SCALE-Sim topology, without torch; task.timeline writes it for ui.perfetto.dev."""
     from accel_model import replay as replay_on
-    from harness import listings
-    from harness.console import console, show
+    from harness.report import listings
+    from harness.text.console import console, show
 
     if not config.task.trace:
         raise ConfigError("task.trace has no value: give the file of a trace, e.g. task.trace=outputs/trace.halfstep")
@@ -34,12 +34,12 @@ def replay(config, folder):
     out, lines = console(), []
     out.print(*filter(None, (listings.trace_line(trace), listings.uncounted_line(trace))), sep="\n")
     if config.task.timeline:
-        from accel_model.timeline import save_timeline
+        from accel_model.formats.timeline import save_timeline
 
         save_timeline(config.task.timeline, trace, report)
         lines.append(f"Timeline: {config.task.timeline} (open it in ui.perfetto.dev)")
     if config.task.topology:
-        from accel_model.scalesim import save_topology
+        from accel_model.formats.scalesim_topology import save_topology
 
         save_topology(trace, config.task.topology)
         lines.append(f"SCALE-Sim GEMM topology: {config.task.topology}")
@@ -51,7 +51,7 @@ def baselines(config, folder):
     """List the recorded and published baselines that pass the filters, with their sources."""
     from harness import known
     from harness.app import chosen
-    from harness.console import console, show
+    from harness.text.console import console, show
 
     workload, precision = (getattr(config, name).name if chosen(name) else None for name in ("workload", "precision"))
     tables, lines, count = known.tables(config, workload, precision)
@@ -63,29 +63,31 @@ def baselines(config, folder):
 
 def claims(config, folder):
     """Judge the claims over their whole map."""
-    from harness.claims_task import run_claims
+    from harness.tasks.claims import run_claims
 
     return run_claims(config, folder)
 
 
 def validate(config, folder):
     """Published figures of real chips beside what the model says of the same work."""
-    from accel_model.validation import ERROR_COLUMNS, cells, model_errors
-    from harness import listings, results, workloads
-    from harness.config import PrecisionConfig
-    from harness.console import console, show
-    from harness.flow import captured
-    from harness.tables import as_csv, as_markdown
+    from accel_model.chips.validation import ERROR_COLUMNS, cells, model_errors
+    from harness.flows.run import captured
+    from harness.report import listings
+    from harness.settings import shipped
+    from harness.settings.schema import PrecisionConfig
+    from harness.store import files
+    from harness.text.console import console, show
+    from harness.text.table import as_csv, as_markdown
 
-    resnet50, mixed = workloads.load("imagenet_resnet50"), PrecisionConfig("bf16", "bf16", "bfloat16")  # as TPUs train
+    resnet50, mixed = shipped.load("imagenet_resnet50"), PrecisionConfig("bf16", "bf16", "bfloat16")  # as TPUs train
     table = cells(lambda batch: captured(resnet50, mixed, batch))
     shown = [listings.validation_table(table), listings.validation_errors(table)]
     path = folder / "validation.md"
-    results.write(path, "\n".join(as_markdown(one) for one in shown))
+    files.write(path, "\n".join(as_markdown(one) for one in shown))
     lines = [f"Saved: {path}"]
     if config.task.errors:
         head = "# Signed errors ln(simulated / published) of the model: halfstep task=validate task.errors=FILE\n"
-        results.write(config.task.errors, head + as_csv(ERROR_COLUMNS, model_errors(table)))
+        files.write(config.task.errors, head + as_csv(ERROR_COLUMNS, model_errors(table)))
         lines.append(f"Saved: {config.task.errors}")
     show(console(), shown, lines)
     return {"cells": len(table)}
@@ -93,7 +95,7 @@ def validate(config, folder):
 
 def explore(config, folder):
     """Search a design space for time, energy and area."""
-    from harness.explore import explore as search
+    from harness.tasks.explore import explore as search
 
     return search(config, folder)
 
@@ -103,21 +105,21 @@ def read_trace(path):
     from accel_model import Trace
 
     if str(path).endswith(".csv"):
-        from accel_model.scalesim import load_topology
+        from accel_model.formats.scalesim_topology import load_topology
 
         return load_topology(path)
     if str(path).endswith(".json"):
-        from harness.chakra import load
+        from harness.capture.chakra.file import load
 
         return load(path)
     return Trace.load(path)
 
 
 def _design(config):
-    from harness.flow import nominal_design
+    from harness.flows.run import nominal_design
 
     if config.task.config:
-        from accel_model.scalesim_config import load_config
+        from accel_model.formats.scalesim_config import load_config
 
         return load_config(config.task.config)
     return nominal_design(config)

@@ -35,7 +35,7 @@ def main(folder, pictures):
         sys.exit("skipped: no chromium is on the PATH")
     from mlflow import MlflowClient
 
-    from harness import pages
+    from harness.store import pages
 
     uri = f"sqlite:///{Path(folder).absolute()}/mlflow.db"
     client = MlflowClient(tracking_uri=uri)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import workloads
+from harness.settings import shipped
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -28,7 +28,7 @@ def test_every_command_shown_composes(command):
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    from harness.config import register
+    from harness.settings.schema import register
 
     arguments = [one for one in command.split()[1:] if one != "-m"]
     choices = [one.split(",")[0] if "[" not in one else one for one in arguments]
@@ -44,4 +44,4 @@ def test_every_file_linked_is_there():
 
 
 def test_every_workload_is_listed():
-    assert all(f"`{name}`" in README for name in workloads.names())
+    assert all(f"`{name}`" in README for name in shipped.names())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from accel_model.dataflow import Dataflow
+from accel_model.array.dataflow import Dataflow
 from accel_model.rtl.simulate import SOURCES, SimulationError, call
 
 X, Y, SET, START, READ = range(1, 6)

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from harness.capture import torch_private
-from harness.errors import CaptureError
+from harness.settings.errors import CaptureError
 
 OWN = Path(__file__).parent
 TORCH = Path(torch.__file__).parent

@@ -6,7 +6,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from accel_model.types import Role
 from harness.capture import torch_private
 from harness.capture.fake_corrections import corrected
-from harness.capture.parts import Call, info_of
+from harness.capture.formulas.parts import Call, info_of
 from harness.capture.storages import Origin
 from harness.capture.writer import EMPTY
 

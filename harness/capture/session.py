@@ -16,7 +16,7 @@ from harness.capture.optimizers import Updates, describe
 from harness.capture.recorder import Recorder
 from harness.capture.storages import Origin, Storages
 from harness.capture.writer import Writer
-from harness.errors import CaptureError
+from harness.settings.errors import CaptureError
 
 
 def capture_step(step, model=None, optimizer=None, *, warmup=1, meta=None, strict=False, fused_attention=False):

@@ -4,9 +4,9 @@ import torch
 
 from accel_model.types import Kind, Operand, Phase, Role
 from harness.capture.attribution import gradient_phase
-from harness.capture.formulas import formula_of
+from harness.capture.formulas.table import formula_of
+from harness.capture.formulas.vector import whole
 from harness.capture.storages import DTYPES, Origin, touched_bytes
-from harness.capture.vector import whole
 
 
 class Row:

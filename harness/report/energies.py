@@ -2,9 +2,9 @@
 
 import math
 
-from harness.claims import percent
+from harness.judging.claims import percent
 from harness.report import words
-from harness.tables import Table
+from harness.text.table import Table
 
 
 def measured_energies(claim_map):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.report.answers import WORDS
+from harness.report.claim_map.answers import WORDS
 from harness.report.words import key_of
-from harness.tables import Table
+from harness.text.table import Table
 
 
 def parity_table(claim_map):

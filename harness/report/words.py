@@ -2,10 +2,10 @@
 
 import math
 
-from harness.breakeven import quantity
-from harness.claims import metric_text
-from harness.config import Metric
-from harness.tables import ms
+from harness.judging.breakeven import quantity
+from harness.judging.claims import metric_text
+from harness.settings.schema import Metric
+from harness.text.table import ms
 
 SCOPES = {
     "step": "step",
@@ -105,7 +105,7 @@ def as_speedup(metric, value):
 def break_even(answers):
     """What it takes to meet a claim, one parameter changed at a time, in a sentence; "" where nobody asked.
 
-    answers: {parameter: harness.breakeven.Answer}.
+    answers: {parameter: harness.judging.breakeven.Answer}.
     """
     met, missed = [], []
     for name, answer in answers.items():

@@ -8,7 +8,8 @@ import pytest
 
 from accel_model import Design, replay
 from accel_model.report import Report
-from tests.accel_model.test_laws import random_designs, random_traces
+from tests.helpers.designs import random_designs
+from tests.helpers.traces import random_traces
 
 
 def asarray_of(backend):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from accel_model import Design, Trace, replay
-from accel_model.convolutions import Convolution, from_convolutions
+from accel_model.chips.convolutions import Convolution, from_convolutions
 from accel_model.errors import DesignError, TraceError
 from accel_model.types import Phase
 

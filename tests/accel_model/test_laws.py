@@ -10,37 +10,10 @@ import pytest
 from accel_model import Design, Trace, replay, replay_all
 from accel_model.report import Bound, Report
 from accel_model.types import PRECISIONS, Phase
-from tests.accel_model.traces import conv_trace, random_convolutions, random_gemms, random_trace
+from tests.helpers.designs import random_designs
+from tests.helpers.traces import random_gemms, random_trace, random_traces
 
 CLOSE = 1 + 1e-12
-
-
-def random_designs(rng, count=30):
-    """A Design of `count` rows that differ in everything."""
-    dataflows, overlaps = ["os", "ws", "is", "best", "ideal"], ["none", "buffered", "pipelined"]
-    rows = [
-        Design.grid(
-            rows=int(rng.integers(1, 40)), cols=int(rng.integers(1, 40)), cores=int(rng.choice([1, 1, 2, 7])),
-            clock_hz=float(10 ** rng.uniform(8, 9.5)), mac_rate=float(rng.choice([1, 2, 4])),
-            dataflow=str(rng.choice(dataflows)), overlap=str(rng.choice(overlaps)), trim=bool(rng.integers(2)),
-            buffer_bytes=int(2 ** rng.uniform(16, 24)), buffer_bytes_per_s=float(rng.choice([np.inf, 1e11, 1e12])),
-            dram_bytes_per_s=float(10 ** rng.uniform(9, 12)), dram_efficiency=float(rng.uniform(0.3, 1)),
-            dram_write_cost=float(rng.uniform(1, 2)), vector_lanes=int(rng.integers(1, 2000)),
-            fusion=bool(rng.integers(2)), residency=bool(rng.integers(2)), launch_s=float(rng.choice([0, 1e-6])),
-            static_w=float(rng.choice([0, 3.0])),
-        )
-        for _ in range(count)
-    ]  # fmt: skip
-    return Design.stack(rows)
-
-
-def random_traces(rng):
-    groups, m, n, k = random_gemms(rng, 15)
-    return [
-        Trace.from_gemms(m, n, k, groups=groups, dtype=[PRECISIONS[i] for i in rng.integers(0, 6, size=15)]),
-        conv_trace(random_convolutions(rng, 5), batch=3, dtype="bf16"),
-        random_trace(rng),
-    ]
 
 
 CASES = [(seed, which) for seed in range(4) for which in range(3)]

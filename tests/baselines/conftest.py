@@ -6,15 +6,6 @@ import pytest
 from baselines import Measurement
 
 
-def pytest_collection_modifyitems(items):
-    import torch
-
-    if not torch.cuda.is_available():
-        for item in items:
-            if item.get_closest_marker("gpu"):
-                item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))
-
-
 @pytest.fixture
 def context():
     """What is known of an imagined GPU."""

@@ -27,10 +27,11 @@ CASES = {  # (correlation of successive samples, shift of blocks in units of the
 def measured(device, workload_name, repeats, batch_size=None, plan=None):
     """The Measurements of `repeats` live measurements of one workload's eager step, one after the other."""
     import baselines
-    from harness import data, workloads
-    from harness.step import build_step
+    from harness.settings import shipped
+    from harness.training import data
+    from harness.training.step import build_step
 
-    workload, precision = workloads.load(workload_name), workloads.precision("fp32")
+    workload, precision = shipped.load(workload_name), shipped.precision("fp32")
     batch_size = batch_size or workload.batch_size
     step = build_step(workload, precision, batch_size, device)
     named = {"workload": workload.name, "model": workload.target, "batch_size": batch_size, "precision": "fp32"}

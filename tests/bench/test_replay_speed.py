@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from accel_model import Design, Trace, replay
-from accel_model.work import work_of
+from accel_model.work.units import work_of
+from tests.helpers.designs import designs
 
 pytestmark = pytest.mark.slow
 
@@ -39,16 +40,6 @@ def training_step(name):
         return step
 
     return capture_model(build)
-
-
-def designs(count):
-    """`count` designs, no two alike: arrays, dataflows, overlaps, buffers and bandwidths."""
-    bandwidths = np.linspace(5e10, 1e12, -(-count // 216)).tolist()
-    grid = Design.grid(
-        array=[(16, 64, 1), (32, 32, 1), (64, 16, 1), (16, 16, 4)], dataflow=["os", "ws", "is"], trim=[False, True],
-        overlap=["none", "buffered", "pipelined"], buffer_bytes=[2**20, 2**22, 2**24], dram_bytes_per_s=bandwidths,
-    )  # fmt: skip
-    return grid[:count]
 
 
 @pytest.mark.parametrize("per_op", [False, True], ids=["sums", "per_op"])
@@ -101,7 +92,7 @@ MILLION = """
 import resource
 import numpy as np
 from accel_model import Trace, replay
-from tests.bench.test_replay_speed import designs
+from tests.helpers.designs import designs
 trace = Trace.from_gemms(*np.random.default_rng(0).integers(1, 2000, size=(3, 3)))
 report = replay(trace, designs(1_000_000), per_op=False)
 assert len(report) == 1_000_000 and np.isfinite(report.step_s).all()

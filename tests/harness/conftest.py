@@ -1,14 +1,9 @@
 """What the tests of the program share: composed settings, and the command line run in a folder of its own."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-CONF = ROOT / "conf"
+
+from tests.helpers.program import CONF
 
 
 @pytest.fixture
@@ -17,7 +12,7 @@ def compose():
     from hydra import compose as of_hydra
     from hydra import initialize_config_dir
 
-    from harness.config import register, to_config
+    from harness.settings.schema import register, to_config
 
     def composed(*overrides):
         register()
@@ -35,22 +30,3 @@ def migrated(tmp_path_factory):
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
     return path
-
-
-def halfstep(*arguments, folder, python_path=None, timeout_s=300, **options):
-    """Run the program with `arguments` in `folder`; returns the finished process with its output as text.
-
-    python_path: a folder whose sitecustomize.py runs first. options: of subprocess.run.
-    """
-    paths = [str(path) for path in (python_path, ROOT) if path]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "200"}
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-        **options,
-    )

@@ -1,0 +1,1 @@
+"""Published chips as designs: what the model says beside what the chip does."""

@@ -1,0 +1,1 @@
+"""What a design costs: energy per access and area."""

@@ -1,0 +1,1 @@
+"""Devices measured here: clocks, modes, energy and the context of a measurement."""

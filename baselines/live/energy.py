@@ -1,0 +1,122 @@
+"""Energy of training steps, from the counters that GPUs (NVML) and CPUs (RAPL) keep."""
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from baselines.errors import DeviceError
+from baselines.live.nvml import opened
+
+IDLE_S = 1.0
+SHORTEST_S = 0.5  # of a window, long against the 20 to 100 ms after which NVML's counter moves
+NO_COUNTER = "the device has no energy counter that is known here"
+RAPL = Path("/sys/class/powercap")
+
+
+@dataclass(frozen=True)
+class NvmlCounter:
+    """The total-energy counter of one GPU: the whole board, in millijoules since the driver was loaded (Volta on)."""
+
+    uuid: str
+    name: str = "NVML total energy of the board"
+
+    def read(self):
+        """tuple of the counter's joules; raises DeviceError where it cannot be read."""
+        with opened(self.uuid) as (nvml, handle):
+            return (nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3,)
+
+    def spans(self):
+        """tuple of joules after which each counter starts again; this one does not."""
+        return (math.inf,)
+
+
+@dataclass(frozen=True)
+class RaplCounter:
+    """The energy counters of all CPU packages of this machine, in microjoules; without memory and board."""
+
+    root: Path = RAPL
+    name: str = "RAPL energy of all CPU packages"
+
+    def read(self):
+        """tuple of joules, one per package; raises DeviceError where none can be read."""
+        return self._column("energy_uj")
+
+    def spans(self):
+        """tuple of joules after which each counter starts again."""
+        return self._column("max_energy_range_uj")
+
+    def _column(self, file):
+        packages = sorted(path for path in Path(self.root).glob("*-rapl:*") if path.name.count(":") == 1)
+        if not packages:
+            raise DeviceError(f"there is no RAPL counter in {self.root}")
+        try:
+            return tuple(int((package / file).read_text()) / 1e6 for package in packages)
+        except (OSError, ValueError) as error:
+            raise DeviceError(f"RAPL counters cannot be read ({error}): root may read them") from None
+
+
+def energy_per_step(counter, run, step_s, window_s, idle_s=IDLE_S):
+    """(joules per step, note) over a window of repeated steps; (NaN, reason) where there is no counter to read.
+
+    counter: NvmlCounter or RaplCounter, or None where the device has none. run: function (steps) that returns when the
+    device has done them. The note gives the window and the idle power, which is part of the energy.
+    """
+    if counter is None:
+        return math.nan, NO_COUNTER
+    if not window_s:
+        return math.nan, "not asked for"
+    try:
+        idle_j, seconds = _used(counter, lambda: time.sleep(idle_s))
+        idle_w = idle_j / seconds
+        steps = max(1, math.ceil(window_s / step_s))
+        used_j, seconds = _used(counter, lambda: run(steps))
+    except DeviceError as error:
+        return math.nan, str(error)
+    if not used_j > 0:
+        return math.nan, f"{counter.name} did not move in {seconds:.2f} s"
+    return used_j / steps, f"{counter.name}, {steps} steps in {seconds:.2f} s, idle {idle_w:.1f} W included"
+
+
+def meter(counter, idle_s=IDLE_S):
+    """Begin to count the energy of steps that run elsewhere, a training loop's; measures the idle power first.
+
+    counter: as in `energy_per_step`. Returns a function (steps) that ends the count and gives (joules per step, note);
+    (NaN, reason) where there is no counter to read or the window was too short for it.
+    """
+    if counter is None:
+        return lambda steps: (math.nan, NO_COUNTER)
+    try:
+        idle_j, seconds = _used(counter, lambda: time.sleep(idle_s))
+        idle_w = idle_j / seconds if seconds else math.nan
+        before, started = counter.read(), time.perf_counter()
+    except DeviceError as error:
+        reason = str(error)
+        return lambda steps: (math.nan, reason)
+
+    def end(steps):
+        try:
+            used_j, seconds = _moved(counter, before), time.perf_counter() - started
+        except DeviceError as error:
+            return math.nan, str(error)
+        if seconds < SHORTEST_S:
+            return math.nan, f"{seconds:.2f} s are too short for {counter.name}"
+        if not used_j > 0:
+            return math.nan, f"{counter.name} did not move in {seconds:.2f} s"
+        note = f"{counter.name}, {steps} steps in {seconds:.2f} s with all between them, idle {idle_w:.1f} W included"
+        return used_j / steps, note
+
+    return end
+
+
+def _used(counter, run):
+    """(joules, seconds) that `run()` takes."""
+    before, started = counter.read(), time.perf_counter()
+    run()
+    return _moved(counter, before), time.perf_counter() - started
+
+
+def _moved(counter, before):
+    """Joules that the counter moved since it read `before`."""
+    used = zip(before, counter.read(), counter.spans(), strict=True)
+    return sum(end - start if end >= start else end - start + span for start, end, span in used)

@@ -1,0 +1,1 @@
+"""Settings in, values out: what a task computes, without showing or logging it."""

@@ -1,0 +1,1 @@
+"""The claim map: every workload, batch and baseline, judged."""

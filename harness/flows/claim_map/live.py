@@ -1,0 +1,83 @@
+"""The claim map's live side: what the device here does, as far as a budget of seconds goes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+
+from accel_model import Trace
+from harness.flows import run
+from harness.flows.claim_map.rows import Row
+from harness.report import layers, run_values
+from harness.settings.errors import HalfstepError
+from harness.settings.shipped import precision as precision_config
+from harness.training.grid import Cell
+
+LOG = logging.getLogger(__name__)
+STEPS = 30  # that one measurement takes at least, with its warm-up: to tell whether the next one fits the budget
+MEASUREMENT_S = 0.5  # seconds of samples of one measurement at most
+ENERGY_WINDOW_S = 0.3
+
+
+def trained(config, say, on_step):
+    """(rows, layer table, layer title) of a short training of the run's own workload; empty where none is asked for."""
+    if not config.map.train_steps or not run.live_device(config):
+        return [], {}, ("", "", "")
+    short = replace(
+        config,
+        baseline=replace(config.baseline, kinds=["live"]),
+        compare=replace(config.compare, ceiling_of=None),
+        train=replace(config.train, steps=config.map.train_steps),
+    )
+    result = run.run(short, say, on_step)
+    rows = [
+        Row(config.workload.name, config.precision.name, one.baseline)
+        for one in result.comparisons
+        if config.precision.name in config.map.precisions
+    ]
+    return rows, layers.layer_table(result), run_values.layer_title(result, short)
+
+
+def measured(config, paths, say, on_step):
+    """(Rows, failures) of the steps in `paths`, {(workload, batch, precision): path of a trace}, on the device here.
+
+    The smallest steps come first, and what map.live_budget_s leaves no time for is a failure that says so.
+    """
+    device = run.live_device(config)
+    if not device or not config.map.live_budget_s:
+        return [], []
+    from harness.tasks.record import measure
+    from harness.training.train import check_memory
+
+    until_s = time.monotonic() + config.map.live_budget_s
+    settings = replace(
+        config.record, measurement_s=MEASUREMENT_S, energy_window_s=ENERGY_WINDOW_S, scopes=["step_and_copy"]
+    )
+    quick = replace(config, record=settings)
+    modes = tuple(mode for mode in config.baseline.modes if mode != "graphs" or device.startswith("cuda"))
+    rows, failures, macs_per_s, skipped = [], [], 0.0, 0
+    keys = [key for key in paths if precision_config(key[2]).trains]
+    traces = {key: Trace.load(paths[key]) for key in keys}
+    say(f"Measuring on {device}, at most {config.map.live_budget_s:.3g} s (map.live_budget_s)")
+    for number, key in enumerate(sorted(keys, key=lambda key: int(traces[key].ops.macs.sum()))):
+        on_step(number, len(keys), float("nan"))
+        name, batch, precision = key
+        macs = int(traces[key].ops.macs.sum())
+        needs_s = STEPS * macs / macs_per_s if macs_per_s else 0.0
+        if time.monotonic() + needs_s > until_s:
+            skipped += 1
+            continue
+        try:
+            check_memory(int(traces[key].live_bytes().max()), config, device)
+        except HalfstepError as error:
+            failures.append((f"live, {name}, batch {batch}, {precision}", str(error)))
+            continue
+        for word in ("tf32", precision) if precision == "fp32" and device.startswith("cuda") else (precision,):
+            found, refused = measure(Cell(name, batch, word, modes), quick, device)
+            rows += [Row(name, precision, one) for one, _ in found]
+            macs_per_s = max([macs_per_s, *(macs / one.step_s for one, _ in found)])
+            failures += [(f"live, {name}, batch {batch}, {word}, {one.mode}", one.why) for one in refused]
+    if skipped:
+        failures.append((f"live measurement of {skipped} further steps", "no time was left (map.live_budget_s)"))
+    return rows, failures

@@ -1,0 +1,1 @@
+"""A design space searched, and what is kept of a search."""

@@ -1,0 +1,1 @@
+"""Measured against simulated: comparisons, claims, verdicts, what it would take."""

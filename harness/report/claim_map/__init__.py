@@ -1,0 +1,1 @@
+"""A claim map as sentences, tables, panels and one page."""

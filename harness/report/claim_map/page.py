@@ -1,0 +1,146 @@
+"""The report's files: one self-contained HTML page, the same in Markdown, the pictures and every cell as CSV."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.report.claim_map.answers import CLASSES, WORDS, answers, headline, remarks, sentence
+from harness.report.claim_map.cells import cells_csv
+from harness.report.claim_map.sections import LEGEND, sections
+from harness.report.pictures.canvas import DARK, LIGHT, MARKS, drawn, png, svg
+from harness.text.table import as_markdown
+
+FEW = 8  # pictures that are not worth a process
+PICTURES = "pictures"  # the folder beside the report
+WIDE = 13  # columns from which a table is printed on a page across
+NUMBER = re.compile(r"[-+−<]?[\d.,]+([eE][-+]?\d+)?( ?(%|x|ms|s))?$")
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The bytes of a picture: files for the folder, and an address that holds it in each theme."""
+
+    png: bytes
+    svg: bytes
+    light: str
+    dark: str
+
+
+def write(claim_map, folder, command, versions):
+    """Write report.html, report.md, cells.csv and the pictures (PNG and SVG) into `folder`, each atomically.
+
+    The report's own files go last, so that what they point to is there. command: that makes the report again.
+    versions: {package: version}. Returns the Path of report.html. Raises OutputError where the disk refuses.
+    """
+    folder = Path(folder)
+    content = sections(claim_map, command, versions)
+    blocks = [block for part in content for block in part.blocks if block.picture]
+    rendered = dict(zip((block.picture.name for block in blocks), rendered_all(blocks), strict=True))
+    for name, files in rendered.items():
+        files.write(folder / PICTURES / f"{name}.png", files.png)
+        files.write(folder / PICTURES / f"{name}.svg", files.svg)
+    files.write(folder / "cells.csv", cells_csv(claim_map))
+    files.write(folder / "report.md", as_text(claim_map, content, command))
+    files.write(folder / "report.html", as_html(claim_map, content, rendered))
+    return folder / "report.html"
+
+
+def rendered_all(blocks):
+    """The Rendered of each Block's picture, in processes of their own where there are many: each takes a second."""
+    workers = min(os.cpu_count() or 1, len(blocks) // FEW)
+    if workers < 2:
+        return [render(block) for block in blocks]
+    from joblib import Parallel, delayed
+
+    return Parallel(n_jobs=workers)(delayed(render)(block) for block in blocks)
+
+
+def render(block):
+    """The Rendered of a Block's Picture; a dark one is not drawn where the page shows a panel instead."""
+    light, vectors = drawn(block.picture, LIGHT, png, svg)
+    dark = light if block.panel else drawn(block.picture, DARK, png)[0]
+    return Rendered(light, vectors, address(light), address(dark))
+
+
+def address(data):
+    """A data: address that holds PNG bytes."""
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+
+
+def as_html(claim_map, content, rendered):
+    """The page as text; every value is escaped by the template."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("harness.report.claim_map"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.tests["number"] = lambda text: bool(NUMBER.match(text))
+    return environment.get_template("report.html.j2").render(
+        map=claim_map,
+        design=facts(claim_map),
+        answers=answers(claim_map),
+        sentence=sentence,
+        remarks=remarks(claim_map),
+        sections=content,
+        rendered=rendered,
+        themes=(LIGHT, DARK),
+        classes=CLASSES,
+        words=WORDS,
+        marks=MARKS,
+        legend=LEGEND,
+        wide=WIDE,
+    )
+
+
+def facts(claim_map):
+    """What is stated of the nominal design, in words."""
+    design = claim_map.design
+    return (
+        f"{int(design.pes[0]):,} multiply-accumulate (MAC) units, {float(design.clock_hz[0]) / 1e9:.3g} GHz, "
+        f"{float(design.dram_bytes_per_s[0]) / 1e9:.4g} GB/s of memory bandwidth"
+    )
+
+
+def as_text(claim_map, content, command):
+    """The report as Markdown, pictures as links to the files beside it."""
+    lines = [f"# Does the accelerator {escape(claim_map.accelerator)} keep its claims?", ""]
+    lines += [f"{facts(claim_map)}; {claim_map.completions:,} completions of what nobody states.", ""]
+    lines += [f"- *{escape(answer.statement)}* {answer.claim}: **{answer.short}**." for answer in answers(claim_map)]
+    lines += ["", *(f"- {escape(line)}" for line in headline(claim_map))]
+    for section in content:
+        lines += ["", f"## {section.title}"]
+        for block in section.blocks:
+            lines += ["", *_block(block)]
+    return "\n".join([*lines, ""])
+
+
+def _block(block):
+    lines = [f"### {escape(block.heading)}"] if block.heading else []
+    lines += [escape(block.text)] if block.text else []
+    lines += [f"- {escape(item)}" for item in block.items]
+    if block.picture:
+        lines.append(f"![{escape(block.picture.alt)}]({PICTURES}/{block.picture.name}.png)")
+    if block.table:
+        lines += ([""] if lines else []) + [as_markdown(escaped(block.table)).lstrip("\n").replace("## ", "### ", 1)]
+    return lines
+
+
+def escaped(table):
+    """A Table whose texts Markdown shows as they are; as_markdown itself sees to the bars."""
+    bare = {"title": escape(table.title, "|"), "note": escape(table.note)}
+    columns = tuple(escape(column, "|") for column in table.columns)
+    return replace(table, columns=columns, rows=tuple(tuple(escape(c, "|") for c in row) for row in table.rows), **bare)
+
+
+def escape(text, but=""):
+    """A text that Markdown shows as it is, without HTML of its own; the characters of `but` stay bare."""
+    marks = {mark: f"\\{mark}" for mark in "\\`*_[]<>|" if mark not in but}
+    return " ".join(str(text).split()).translate(str.maketrans(marks))

@@ -1,0 +1,244 @@
+"""Every table of the report, in the order to show them."""
+
+from __future__ import annotations
+
+import math
+
+from harness.judging.claims import metric_text, percent, share_text, verdict_text
+from harness.report import words
+from harness.report.claim_map.answers import WORDS, by_kind
+from harness.report.claim_map.modes import modes_table
+from harness.report.claim_map.panels import ordered
+from harness.report.energies import energy_table
+from harness.text.table import Table
+
+
+def tables(claim_map):
+    """All tables of a ClaimMap, without those that would be empty."""
+    found = [counts_table(claim_map)]
+    found += [cells_table(claim_map, workload) for workload in workloads(claim_map)]
+    found += [
+        steps_table(claim_map),
+        some_table(claim_map),
+        sensitivity_table(claim_map),
+        modes_table(claim_map),
+        energy_table(claim_map),
+        *(breakeven_table(claim_map, workload) for workload in workloads(claim_map)),
+        layers_table(claim_map),
+        open_table(claim_map),
+        error_table(claim_map),
+        sources_table(claim_map),
+        failures_table(claim_map),
+    ]
+    return [table for table in found if table.rows]
+
+
+def workloads(claim_map):
+    """Names of the workloads that have cells, in order."""
+    return list(dict.fromkeys(cell.step.workload for cell in claim_map.cells))
+
+
+def counts_table(claim_map):
+    """How many comparisons each verdict has, by claim, device and data set."""
+    rows = []
+    for index, name in enumerate(claim_map.claims):
+        split = by_kind(claim_map, index)
+        whole = {key: sum(counts[key] for counts in split.values()) for key in WORDS}
+        for (kind, data), counts in split.items():
+            rows.append((name, kind, data, str(sum(counts.values())), *(str(counts[key]) for key in WORDS)))
+        if len(split) > 1:
+            rows.append((name, "all", "all", str(sum(whole.values())), *(str(whole[key]) for key in WORDS)))
+    columns = ("claim", "device", "data set", "comparisons", *WORDS.values())
+    note = (
+        f"Comparisons that a claim can rest on, each over {claim_map.completions:,} completions. Refuted by all counts "
+        f"those that some other design of these MAC units, clock and bandwidth could still meet; refuted at any "
+        f"utilisation, those that none can."
+    )
+    return Table("Verdicts by claim, device and data set", columns, tuple(rows), note)
+
+
+def cells_table(claim_map, workload):
+    """Every baseline of a workload with the times of both sides and the verdict on each claim."""
+    claims = claim_map.claims
+    columns = (
+        *("baseline", "kind", "batch", "precision", "mode", "covers", "measured (ms)", "simulated (ms)"),
+        *claims,
+        *(f"{name}: nominal" for name in claims),
+        *(f"{name}: ceiling" for name in claims),
+        *("best / median / worst completion (ms)", "bound by", "remarks", "source"),
+    )
+    rows = []
+    for cell in ordered(cell for cell in claim_map.cells if cell.step.workload == workload):
+        one, verdicts = cell.baseline, cell.verdicts
+        metrics = [claims[verdict.claim].metric for verdict in verdicts]
+        scopes = dict.fromkeys(f"context: {verdict.scope}" for verdict in verdicts if verdict.scope)
+        rows.append(
+            (
+                *(words.device(one), one.kind, f"{cell.step.batch_size:,}", words.precision(cell), words.mode(one)),
+                *(words.scope(one), span(cell.measured_s), span(cell.simulated_s)),
+                *(verdict_text(verdict) for verdict in verdicts),
+                *(words.interval(m, v.nominal.value) for m, v in zip(metrics, verdicts, strict=True)),
+                *(words.limit(m, v.ceiling) for m, v in zip(metrics, verdicts, strict=True)),
+                *((words.spread(verdicts[0]), verdicts[0].binding) if verdicts else ("", "")),
+                "; ".join([*scopes, *cell.remarks]),
+                "; ".join(filter(None, [one.source, one.locator])),
+            )
+        )
+    note = (
+        "Times are of the step within what the baseline's own time covers. Nominal: the nominal completion; the "
+        "verdict is over all of them. Ceiling: every MAC unit busy, or every unavoidable byte at full bandwidth."
+    )
+    return Table(f"{workload}: every baseline", columns, tuple(rows), note)
+
+
+def span(times):
+    """(low, middle, high) seconds as text in milliseconds."""
+    low, middle, high = times
+    if not math.isfinite(middle):
+        return "not known"
+    ends = f"{words.milliseconds(low)} to {words.milliseconds(high)}" if math.isfinite(high) else "no bounds"
+    return f"{words.milliseconds(middle)} [{ends}]"
+
+
+def steps_table(claim_map):
+    """Every simulated step: nominal, best, median and worst completion, floor and rate."""
+    rows = tuple(
+        (
+            *(step.workload, f"{step.batch_size:,}", step.precision, words.number(step.macs / 1e9)),
+            *(words.milliseconds(s) for s in (step.nominal_s, step.best_s, step.median_s, step.worst_s, step.floor_s)),
+            *(words.number(step.samples_per_s), f"{step.floor_s / step.nominal_s:.1%}" if step.nominal_s > 0 else ""),
+            words.number(1e3 * step.energy_j / step.batch_size) if math.isfinite(step.energy_j) else "not known",
+        )
+        for step in claim_map.steps.values()
+    )
+    columns = (
+        *("workload", "batch", "precision", "GMAC", "nominal (ms)", "best (ms)", "median (ms)", "worst (ms)"),
+        *("floor (ms)", "nominal samples/s", "floor / nominal", "energy (mJ/sample)"),
+    )
+    note = (
+        "Best, median and worst of all completions. Floor: no design of these MAC units, clock and bandwidth is faster."
+    )
+    return Table("The simulated step of every workload and batch", columns, rows, note)
+
+
+def some_table(claim_map):
+    """Where a claim holds for some completions only: how many, which, and what they share."""
+    rows = []
+    for cell in claim_map.cells:
+        for verdict in cell.verdicts:
+            if verdict.decides and verdict.outcome == "some":
+                metric = claim_map.claims[verdict.claim].metric
+                rows.append(
+                    (
+                        *(cell.step.workload, words.device(cell.baseline), f"{cell.step.batch_size:,}", verdict.claim),
+                        *(share_text(verdict.supported_share), share_text(verdict.open_share)),
+                        "; ".join(verdict.common) or "nothing",
+                        f"{verdict.best.text or 'nominal'} ({metric_text(metric, verdict.best.value[1])})",
+                        f"{verdict.worst.text or 'nominal'} ({metric_text(metric, verdict.worst.value[1])})",
+                    )
+                )
+    columns = (
+        *("workload", "baseline", "batch", "claim", "completions that support it", "left open"),
+        *("what those share", "best completion", "worst completion"),
+    )
+    return Table("Where only some completions support a claim", columns, tuple(rows))
+
+
+def sensitivity_table(claim_map):
+    """How much each open value decides, by workload."""
+    rows = tuple(
+        (
+            *(step.workload, f"{step.batch_size:,}", step.precision, effect.name, f"{effect.factor:.3g}x"),
+            *(effect.fastest, effect.slowest),
+        )
+        for step in shown_steps(claim_map)
+        for effect in step.effects
+    )
+    columns = ("workload", "batch", "precision", "open value", "slowest over fastest", "fastest with", "slowest with")
+    note = (
+        "Geometric mean step times over all completions that have the value; the other open values take all of theirs."
+    )
+    return Table("Which open values decide", columns, rows, note)
+
+
+def shown_steps(claim_map):
+    """The Steps that pictures and rankings are made of: that of each profile, else the first of its workload."""
+    steps = {workload: profile.step for workload, profile in claim_map.profiles.items()}
+    for step in claim_map.steps.values():
+        steps.setdefault(step.workload, step)
+    return list(steps.values())
+
+
+def breakeven_table(claim_map, workload):
+    """What it takes to meet each claim against every baseline of a workload, one parameter changed at a time."""
+    rows = []
+    for cell in ordered(cell for cell in claim_map.cells if cell.step.workload == workload):
+        for verdict, answers in zip(cell.verdicts, cell.break_even, strict=False):
+            if verdict.decides and answers:
+                place = (words.device(cell.baseline), f"{cell.step.batch_size:,}", words.precision(cell))
+                detail = words.mode(cell.baseline), words.scope(cell.baseline)
+                rows.append((*place, *detail, verdict.claim, words.break_even(answers)))
+    columns = ("baseline", "batch", "precision", "mode", "covers", "claim", "the nominal design")
+    note = "One parameter changed alone, all else as in the nominal design, against the middle of the measured time."
+    return Table(f"{workload}: what it takes", columns, tuple(rows), note)
+
+
+def layers_table(claim_map):
+    """Measured and simulated time of each layer, whatever columns the ClaimMap has of them."""
+    columns = {name: values for name, values in claim_map.layers.items() if len(values)}
+    factors = {name: 1e3 if name.endswith("_s") else 1 for name in columns}
+    names = tuple(
+        f"{name[:-2]} (ms)".replace("_", " ") if name.endswith("_s") else name.replace("_", " ") for name in columns
+    )
+    rows = tuple(
+        tuple(plain(value, factors[name]) for name, value in zip(columns, values, strict=True))
+        for values in zip(*columns.values(), strict=True)
+    )
+    return Table(claim_map.layers_title[0] or "Time by layer", names, rows)
+
+
+def plain(value, factor):
+    """One value of an unknown column as text."""
+    if value is None:
+        return "not measured"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value) or "(the model itself)"
+    return words.number(factor * value)
+
+
+def open_table(claim_map):
+    """What the accelerator's file leaves open."""
+    rows = tuple((one.name, one.nominal, ", ".join(one.values), one.source) for one in claim_map.open_values)
+    note = f"All combinations, and the nominal values, make the {claim_map.completions:,} completions."
+    return Table(
+        "What nobody states of the accelerator", ("value", "nominal", "completions take", "source"), rows, note
+    )
+
+
+def error_table(claim_map):
+    """The published chips behind the model's error."""
+    keys = ("quantity", "chip", "workload", "layer", "batch", "metric", "published", "simulated")
+    rows = tuple(
+        (*(str(row.get(key, "")) for key in keys), percent(math.exp(float(row["log_error"])) - 1))
+        for row in claim_map.model_error.cells
+    )
+    return Table("The model beside published chips", (*keys, "simulated time or energy over published, less 1"), rows)
+
+
+def sources_table(claim_map):
+    """Where every baseline's figure comes from."""
+    found = {}
+    for cell in claim_map.cells:
+        one = cell.baseline
+        places, devices, kinds = found.setdefault(one.source, ({}, {}, {}))
+        places[one.locator], devices[one.device], kinds[one.kind] = None, None, None
+    rows = tuple(
+        (source, "; ".join(filter(None, places)), ", ".join(devices), ", ".join(kinds))
+        for source, (places, devices, kinds) in sorted(found.items())
+    )
+    return Table("Sources of every baseline", ("source", "where in it", "devices", "kind"), rows)
+
+
+def failures_table(claim_map):
+    """What could not be done, and why."""
+    return Table("What could not be done", ("what", "why"), tuple(claim_map.failures))

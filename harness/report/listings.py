@@ -1,0 +1,145 @@
+"""Tables of what is at hand: a replayed trace, known baselines, validated chips, the runs of a sweep."""
+
+import math
+import statistics
+
+from harness.judging.claims import percent
+from harness.text.table import Table, ms
+
+UNCOUNTED_SHARE = 0.01  # of the bytes touched, above which ops without a formula are warned of
+
+
+def trace_line(trace):
+    """A trace in one line of text."""
+    macs = ", ".join(f"{phase} {count / 1e9:.4g}" for phase, count in trace.macs_by_phase().items() if count)
+    return (
+        f"{trace.meta.get('workload', 'trace')}: {len(trace)} ops, {len(trace.tensors.bytes)} tensors, GMACs: {macs}; "
+        f"{trace.uses.bytes.sum() / 1e9:.4g} GB touched, {trace.live_bytes().max(initial=0) / 1e9:.4g} GB at the peak"
+    )
+
+
+def uncounted_line(trace):
+    """The ops that have no formula and their share of the bytes, with a warning where it is above 1 %; "" for none."""
+    count = sum(count for count, _ in trace.uncounted.values())
+    touched = sum(size for _, size in trace.uncounted.values())
+    share = touched / max(int(trace.uses.bytes.sum()), 1)
+    mark = "Warning: " if share > UNCOUNTED_SHARE else ""
+    names = ", ".join(sorted(trace.uncounted))
+    return f"{mark}{count} ops without a formula touch {share:.2%} of the bytes: {names}." if count else ""
+
+
+def replay_table(trace, report):
+    """A replayed trace on the nominal design: time, what binds it, and the floor."""
+    rows = [
+        ("training step", ms(float(report.step_s[0]))),
+        ("floor", ms(float(report.floor_s[0]))),
+        ("MAC units busy", f"{float(report.utilisation[0]):.1%}"),
+        ("energy", f"{float(report.energy_j[0]):.4g} J a step"),
+        ("ops without a formula", str(sum(count for count, _ in trace.uncounted.values()))),
+    ]
+    rows += [(f"phase {name}", ms(float(values[0]))) for name, values in report.by_phase().items() if float(values[0])]
+    rows += [
+        (f"bound by {name}", ms(float(values[0]))) for name, values in report.by_bound().items() if float(values[0])
+    ]
+    return Table("Replay on the nominal completion", ("what", "value"), tuple(rows))
+
+
+def baseline_table(title, measurements, note=""):
+    """Recorded and published baselines, each with the number of its source among `source_lines` and the place in it."""
+    numbers = {source: number for number, source in enumerate(_sources(measurements), 1)}
+    columns = (
+        *("workload", "device", "kind", "year", "model", "variant", "batch", "precision", "mode", "scope"),
+        *("step (ms)", "samples/s", "source"),
+    )
+    rows = tuple(
+        (
+            one.workload or "none of them",
+            one.device,
+            f"{one.kind}, {one.confidence}",
+            str(one.year or ""),
+            one.model,
+            one.variant,
+            str(one.batch_size or "not stated"),
+            one.precision,
+            one.mode,
+            one.scope,
+            "" if math.isnan(one.step_s) else f"{1e3 * one.step_s:.4g}",
+            "" if math.isnan(one.samples_per_s) else f"{one.samples_per_s:.4g}",
+            f"[{numbers[one.source]}] {one.locator}".strip(),
+        )
+        for one in measurements
+    )
+    spare = ("mode", "variant", "workload", "model", "kind", "scope", "precision", "source")
+    return Table(title, columns, rows, note, spare)
+
+
+def source_lines(measurements):
+    """The sources of baseline_table, one numbered line each."""
+    return [f"[{number}] {source}" for number, source in enumerate(_sources(measurements), 1)]
+
+
+def _sources(measurements):
+    return list(dict.fromkeys(one.source for one in measurements))
+
+
+def validation_table(cells):
+    """Every published figure of the chips beside the simulated one."""
+    rows = tuple(
+        (
+            *(cell.chip, cell.kind, f"{cell.workload}, batch {cell.batch}", cell.layer, cell.metric),
+            f"{cell.published:.4g} {cell.unit}",
+            "" if math.isnan(cell.simulated) else f"{cell.simulated:.4g} {cell.unit}",
+            "" if math.isnan(cell.error) else percent(cell.error),
+            cell.remark,
+        )
+        for cell in cells
+    )
+    columns = ("chip", "kind", "workload", "layer", "metric", "published", "simulated", "error", "remark")
+    spare = ("remark", "kind", "workload")
+    return Table("Published chips", columns, rows, "Error: simulated over published, less 1.", spare)
+
+
+def validation_errors(cells):
+    """The errors of validation_table by chip and metric: smallest, median and largest."""
+    groups = {}
+    for cell in cells:
+        if not math.isnan(cell.error):
+            groups.setdefault((cell.chip, cell.metric), []).append(cell.error)
+    rows = tuple(
+        (*key, str(len(errors)), *(percent(error) for error in (min(errors), statistics.median(errors), max(errors))))
+        for key, errors in groups.items()
+    )
+    return Table("Errors by chip and metric", ("chip", "metric", "cells", "smallest", "median", "largest"), rows)
+
+
+def sweep_table(found):
+    """The finished runs of a sweep, one row each; found: what harness.store.files.sweep_table returns."""
+    columns = {
+        "run": ("run", str),
+        "workload": ("workload", str),
+        "batch_size": ("batch", str),
+        "precision": ("precision", str),
+        "time/measured_step_ms": ("measured (ms)", "{:.4g}".format),
+        "time/measured_iqr_pct": ("IQR (%)", "{:.0f}".format),
+        "time/simulated_step_ms": ("simulated (ms)", "{:.4g}".format),
+        "train/accuracy_pct": ("accuracy (%)", "{:.1f}".format),
+    }
+    shown = [(name, title, form) for name, (title, form) in columns.items() if name in found]
+    rows = tuple(
+        tuple("" if found[name][i] is None else form(found[name][i]) for name, _, form in shown)
+        for i in range(len(found.get("run", [])))
+    )
+    return Table("Finished runs of the sweep", tuple(title for _, title, _ in shown), rows)
+
+
+def sweep_rows(found):
+    """(label, measured in ms or None, simulated in ms) of every finished run of a sweep, for its picture."""
+    measured = found.get("time/measured_step_ms")
+    return [
+        (
+            f"{found['workload'][i]}, b{found['batch_size'][i]}, {found['precision'][i]}",
+            measured[i] if measured else None,
+            found["time/simulated_step_ms"][i],
+        )
+        for i in range(len(found.get("run", [])))
+    ]

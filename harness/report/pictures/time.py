@@ -1,0 +1,92 @@
+"""Where the simulated time goes: steps by phase and by what binds them, as shares and in milliseconds."""
+
+from harness.report.pictures.canvas import figure, plain_axes
+
+PHASES = ("forward", "recompute", "dgrad", "wgrad", "update", "other", "host")
+BOUNDS = ("compute", "buffer", "dram", "vector", "launch", "host")
+
+
+def time_shares(steps, title, theme):
+    """A Figure of each Step's time on the nominal design as shares, by phase on the left and by bound on the right."""
+    canvas = figure(9, 2.0 + 0.3 * max(len(steps), 1))
+    panels = canvas.subplots(1, 2, sharey=True)
+    for axes, name, splits, colors in _sides(steps, theme, panels):
+        for row, split in enumerate(splits):
+            whole = sum(split.values()) or 1.0
+            _bar(axes, row, {key: 100 * value / whole for key, value in split.items()}, colors, 0.72)
+        axes.set_title(name, loc="left", fontsize=9)
+        axes.set_xlim(0, 100)
+        axes.set_xlabel("share of the simulated step (%)")
+        plain_axes(axes)
+        _key(axes, splits, colors)
+    panels[0].set_yticks(range(len(steps)), [_label(step) for step in steps], fontsize=8)
+    panels[0].set_ylim(max(len(steps), 1) - 0.5, -0.5)
+    canvas.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return canvas
+
+
+def time_absolute(steps, title, theme):
+    """A Figure of each Step's time in milliseconds, each on a scale of its own, by phase above and by bound below."""
+    count = max(len(steps), 1)
+    canvas = figure(9, 1.7 + 0.86 * count)
+    panels = canvas.subplots(count, 1, squeeze=False)[:, 0]
+    phases, bounds = theme.colors(PHASES), bound_colors(theme)
+    for axes, step in zip(panels, steps, strict=False):
+        _bar(axes, 0, {key: 1e3 * value for key, value in by_phase(step).items()}, phases, 0.8)
+        _bar(axes, 1, {key: 1e3 * value for key, value in step.by_bound_s.items()}, bounds, 0.8)
+        axes.set_title(f"{_label(step)}: {1e3 * step.nominal_s:,.4g} ms", loc="left", fontsize=9, pad=3)
+        axes.set_yticks([0, 1], ["phase", "bound"], fontsize=8)
+        axes.set_ylim(1.5, -0.5)
+        axes.set_xlim(left=0)
+        axes.tick_params(axis="x", labelsize=7)
+        plain_axes(axes)
+    panels[-1].set_xlabel(
+        "simulated time of a step with the batch's copy from the host (ms); each row has its own scale"
+    )
+    handles = _handles(phases, {key for step in steps for key, value in by_phase(step).items() if value})
+    canvas.legend(*handles, frameon=False, loc="outside lower left", ncols=4, fontsize=8, title="phase")
+    handles = _handles(bounds, {key for step in steps for key, value in step.by_bound_s.items() if value})
+    canvas.legend(*handles, frameon=False, loc="outside lower right", ncols=3, fontsize=8, title="bound")
+    canvas.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return canvas
+
+
+def by_phase(step):
+    """{phase: seconds} of a Step with the host's copy beside the phases, so that they add up to the step."""
+    return step.by_phase_s | {"host": step.by_bound_s.get("host", 0.0)}
+
+
+def bound_colors(theme):
+    """{bound: colour}."""
+    hues = (theme.blue, theme.purple, theme.orange, theme.green, theme.vermillion, theme.grey)
+    return dict(zip(BOUNDS, hues, strict=True))
+
+
+def _sides(steps, theme, panels):
+    yield panels[0], "by phase", [by_phase(step) for step in steps], theme.colors(PHASES)
+    yield panels[1], "by what binds", [step.by_bound_s for step in steps], bound_colors(theme)
+
+
+def _label(step):
+    return f"{step.workload}, b{step.batch_size}"
+
+
+def _bar(axes, row, values, colors, height):
+    left = 0.0
+    for key, color in colors.items():
+        if value := values.get(key, 0.0):
+            axes.barh(row, value, height, left, color=color, linewidth=0)
+            left += value
+
+
+def _handles(colors, used):
+    from matplotlib.patches import Patch
+
+    names = [name for name in colors if name in used]
+    return [Patch(facecolor=colors[name]) for name in names], names
+
+
+def _key(axes, splits, colors):
+    handles, names = _handles(colors, {key for split in splits for key, value in split.items() if value})
+    if names:
+        axes.legend(handles, names, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.28), ncols=4, fontsize=8)

@@ -1,0 +1,1 @@
+"""The settings of a run: conf/ as checked values."""

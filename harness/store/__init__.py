@@ -1,0 +1,1 @@
+"""Where results are kept: files, the keys by which they are found again, MLflow."""

@@ -1,0 +1,262 @@
+"""MLflow: the one file that imports it. Every run of the program is one MLflow run; a sweep's runs share a parent."""
+
+import contextlib
+import logging
+import math
+import sqlite3
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.settings.errors import TrackingError
+from harness.settings.schema import TrackingName
+from harness.store import pages
+
+BATCH = 1000  # metrics in one call, MLflow's limit
+LONGEST_PARAM = 6000  # characters; MLflow cuts what is longer
+LONGEST_NOTE = 7000  # characters of a description, before the addresses of its artifacts; MLflow cuts at 8000
+DIGITS = 6  # of a metric, as many as the table of runs shows; result.json holds all
+SQLITE = "sqlite:///"
+PORT = 5000  # of the page, as the command line tells it
+LOCK_WAIT_S = 10  # that another program may hold a database file
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where runs go: a store, an experiment in it, and the sweep's parent run where there is one."""
+
+    uri: str
+    experiment_id: str
+    parent_run_id: str = ""
+    sweep: str = ""  # the tag that the parent and its runs share
+
+
+def prepare(config):
+    """Create store and experiment of `config` (TrackingConfig) where they are missing, and return their Place.
+
+    Only one process at a time does this for a database file, since two that migrate a fresh one destroy it.
+    Returns None where tracking is off; raises TrackingError where the store cannot be written.
+    """
+    if config.name is TrackingName.none:
+        return None
+    uri = _absolute(config.uri)
+    with _explained(uri), _alone(uri):
+        _check_file(uri)
+        client = _client(uri)
+        experiment = client.get_experiment_by_name(config.experiment)
+        if experiment is None:
+            experiment = client.get_experiment(client.create_experiment(config.experiment))
+        if experiment.lifecycle_stage != "active":
+            raise TrackingError(
+                f"the experiment {config.experiment!r} in {uri} is deleted: give another one, "
+                f"e.g. tracking.experiment={config.experiment}2"
+            )
+        for tag, text in pages.experiment_tags(experiment.experiment_id).items():
+            if tag not in experiment.tags:
+                client.set_experiment_tag(experiment.experiment_id, tag, text)
+        return Place(uri, experiment.experiment_id)
+
+
+def start(place, name, columns=()):
+    """Start an MLflow run called `name` at `place` and return its id; "" where tracking is off.
+
+    columns: of the saved view of a sweep, where the run is to be its parent.
+    """
+    if place is None:
+        return ""
+    tags = {"mlflow.runName": name} | ({"sweep": place.sweep} if place.sweep else {})
+    if columns:
+        tags["sweep_parent"] = "true"
+    elif place.parent_run_id:
+        tags["sweep_parent_run_id"] = place.parent_run_id  # flat: nested runs are folded away and left out of charts
+    with _explained(place.uri):
+        client = _client(place.uri)
+        if columns:
+            view = pages.saved_view(columns, place.sweep)
+            client.set_experiment_tag(place.experiment_id, pages.SAVED_VIEW + place.sweep, view)
+        return client.create_run(place.experiment_id, run_name=name, tags=tags).info.run_id
+
+
+def join(place, run_id):
+    """Make a finished run one of the sweep of `place` too, where that is a sweep's."""
+    if not place.sweep:
+        return
+    with _explained(place.uri):
+        client = _client(place.uri)
+        sweeps = client.get_run(run_id).data.tags.get("sweep", "").split(", ")
+        client.set_tag(run_id, "sweep", ", ".join(filter(None, dict.fromkeys([*sweeps, place.sweep]))))
+
+
+def status(place, run_id):
+    """The status of a run in the experiment of `place`, or "" where it is not there or deleted."""
+    from mlflow.exceptions import MlflowException
+
+    if not run_id:
+        return ""
+    with _explained(place.uri):
+        try:
+            info = _client(place.uri).get_run(run_id).info
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return ""
+    is_there = info.lifecycle_stage == "active" and info.experiment_id == place.experiment_id
+    return info.status if is_there else ""
+
+
+def killed(place):
+    """Whether any run of the sweep of `place` was killed by its user."""
+    with _explained(place.uri):
+        wanted = f"tags.sweep_parent_run_id = '{place.parent_run_id}' and attributes.status = 'KILLED'"
+        return bool(_client(place.uri).search_runs([place.experiment_id], wanted, max_results=1))
+
+
+def log(place, run_id, *, params, metrics, description, answer="", series=None, tables=None, folder=None, files=()):
+    """Log a run: parameters, metrics, series of metrics, tables, and every file of its folder, or single ones.
+
+    params: {name: value}. metrics: {name: float}, names with one slash and a unit; the page shows them in this order.
+    description: Markdown; `](artifact:NAME)` points to an artifact, a picture is shown small. answer: a few words, for
+    the table of runs. series: {name: float (steps,), or {step: float}}. tables: {file name: {column: list}}.
+    Raises TrackingError; what was logged before stays.
+    """
+    if place is None:
+        return
+    from mlflow.entities import Metric, Param
+
+    with _explained(place.uri):
+        client = _client(place.uri)
+        now = int(time.time() * 1000)  # MLflow counts milliseconds
+        points = [Metric(name, _legible(value), now, 0) for name, value in metrics.items()]
+        points += [
+            Metric(name, _legible(v), now, step)
+            for name, values in (series or {}).items()
+            for step, v in (values.items() if isinstance(values, dict) else enumerate(values))
+            if v is not None and math.isfinite(v)
+        ]
+        entries = [Param(name, str(value)[:LONGEST_PARAM]) for name, value in params.items()]
+        for first in range(0, len(entries), 100):
+            client.log_batch(run_id, params=entries[first : first + 100])
+        for first in range(0, len(points), BATCH):
+            client.log_batch(run_id, metrics=points[first : first + BATCH])
+        cut = "" if len(description) <= LONGEST_NOTE else "\n\nThe rest is in summary.md among the artifacts."
+        note = pages.with_artifacts(description[: LONGEST_NOTE - len(cut)] + cut, place.experiment_id, run_id)
+        client.set_tag(run_id, pages.NOTE, note)
+        if answer:
+            client.set_tag(run_id, "answer", answer)
+        for name, table in (tables or {}).items():
+            client.log_table(run_id, table, name)
+        for path in files:
+            client.log_artifact(run_id, str(path))
+        for name in pages.pictures(description):
+            client.log_image(run_id, pages.small(Path(folder or files[0].parent) / name), f"{pages.SMALL}/{name}")
+        if folder:
+            client.log_artifacts(run_id, str(folder))
+
+
+def finish(place, run_id, status):
+    """Set the status of a run: FINISHED, FAILED or KILLED."""
+    if place is None or not run_id:
+        return
+    with _explained(place.uri):
+        _client(place.uri).set_terminated(run_id, status)
+
+
+def abandon(place, run_id, status, why):
+    """Close a run that did not finish and say why; a store that fails here as well does not hide the first failure."""
+    with contextlib.suppress(TrackingError):
+        if place is not None and run_id:
+            with _explained(place.uri):
+                _client(place.uri).set_tag(run_id, pages.NOTE, f"Did not finish: {why}")
+        finish(place, run_id, status)
+
+
+def is_server(place):
+    """Whether runs go to a server, and not to a database that this program opens itself."""
+    return place is not None and place.uri.startswith("http")
+
+
+def browse(place, run_id="", artifact="", charts=False):
+    """Lines that tell how to open what was logged; [] where tracking is off.
+
+    The `mlflow ui` command, the page of a run, that of one of its artifacts, and the saved view of its sweep or of all.
+    charts: whether the saved view opens as charts too.
+    """
+    if place is None:
+        return []
+    lines, address = [], place.uri.rstrip("/")
+    if not is_server(place):
+        program = Path(sys.executable).with_name("mlflow")
+        command = f"{program if program.is_file() else 'mlflow'} ui --backend-store-uri {place.uri} --port {PORT}"
+        lines, address = [f"Browse:  {command}"], f"http://127.0.0.1:{PORT}"
+    paths = {"Run": pages.run_path(place.experiment_id, run_id)} if run_id else {}
+    if artifact:
+        paths["Report"] = pages.run_path(place.experiment_id, run_id, artifact)
+    key = place.sweep or pages.ALL
+    paths["Table"] = pages.view_path(place.experiment_id, key)
+    if charts:
+        paths["Charts"] = pages.view_path(place.experiment_id, key, charts=True)
+    return lines + [f"{f'{name}:':9}{address}/#{path}" for name, path in paths.items()]
+
+
+def _legible(value):
+    return float(value) if float(value).is_integer() else float(f"{value:.{DIGITS}g}")
+
+
+def _client(uri):
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # migrations of a fresh database are no news
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def _absolute(uri):
+    """The address with the path of a database file made absolute, so that processes elsewhere find the same one."""
+    if uri.startswith(SQLITE):
+        return SQLITE + str(Path(uri.removeprefix(SQLITE)).absolute())
+    return uri
+
+
+def _check_file(uri):
+    """Raise what is wrong with a database file at once, where MLflow would try again for minutes."""
+    if not uri.startswith(SQLITE):
+        return
+    path = Path(uri.removeprefix(SQLITE))
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is not a file")
+    if path.exists():
+        with contextlib.closing(sqlite3.connect(path, timeout=LOCK_WAIT_S)) as database:
+            database.execute("BEGIN IMMEDIATE")  # fails where the file is locked, read-only or no database
+            database.rollback()
+
+
+@contextlib.contextmanager
+def _alone(uri):
+    """Hold the lock of a database file; other stores look after themselves."""
+    if not uri.startswith(SQLITE):
+        yield
+        return
+    from filelock import FileLock
+
+    path = Path(uri.removeprefix(SQLITE))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        yield
+
+
+@contextlib.contextmanager
+def _explained(uri):
+    """Turn every way that MLflow and its database fail into one TrackingError."""
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, RequestException, sqlite3.Error, OSError) as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        detail = lines[0] if lines else type(error).__name__
+        raise TrackingError(
+            f"the tracking store {uri} cannot be used ({detail[:200]}): check that it is there, is writable and is "
+            f"not locked by another program; or give another, e.g. tracking.uri=sqlite:///new.db or tracking=none"
+        ) from None

@@ -1,0 +1,87 @@
+"""Which failures are a user's to mend, and the few lines that tell how."""
+
+import dataclasses
+import difflib
+import errno
+import re
+import traceback
+
+from harness.settings.schema import RunConfig
+
+LONGEST = 10  # lines of an explanation
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on the disk, in the quota, or for a file of that size
+
+
+def forget(error):
+    """Empty the local variables of every frame that `error` and its causes came through; they stay printable.
+
+    A sweep keeps the errors of its jobs until its end, and a failed step's memory with them.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+def explained(error):
+    """A text of at most LONGEST lines for an error that a user can mend, or None for a bug of the program."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from accel_model.errors import AccelModelError
+    from baselines.errors import BaselineError
+    from harness.settings.errors import HalfstepError
+
+    if isinstance(error, HalfstepError | AccelModelError | BaselineError):
+        return str(error)
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _of_hydra(error)
+    if isinstance(error, RuntimeError) and "srun" in str(error):
+        return "hydra/launcher=slurm found no srun: run it where SLURM is, or use hydra/launcher=submitit_local"
+    if isinstance(error, OSError) and error.errno in FULL:
+        return (
+            f"cannot write the results ({error.strerror}): free some space or give another folder, "
+            f"e.g. outputs=/another/folder"
+        )
+    if isinstance(error, OSError) and error.filename:
+        return f"cannot use {error.filename} ({error.strerror}): check that it is there, is writable and has room"
+    return None
+
+
+def _of_hydra(error):
+    lines = []
+    while error is not None:
+        lines += [line for line in str(error).splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
+        error = error.__cause__
+    options = [line.strip() for line in lines if line.startswith("\t") and "provider=" not in line]
+    text = [line for line in lines if not line.startswith("\t")]
+    text = list(dict.fromkeys(line.strip() for line in text if not line.strip().startswith("object_type=")))
+    text = [line for line in text if not line.startswith("Config search path")]
+    if options:
+        text.append("  " + ", ".join(options))
+    text += _near_settings(text[0]) + _inner_value(text) if text else []
+    return "\n".join(text[:LONGEST])
+
+
+def _near_settings(text):
+    """A line that names the settings closest to the one that `text` says does not exist, or nothing."""
+    found = re.match(r"Could not override '([\w.]+)'", text)
+    near = difflib.get_close_matches(found[1], list(_settings(RunConfig)), n=3) if found else []
+    return [f"Did you mean {' or '.join(near)}?"] if near else []
+
+
+def _inner_value(text):
+    """A line that tells how to set a value that comes with its range and source, or nothing."""
+    found = re.match(r"Error merging override ([\w.]+)=(.*)", text[0])
+    clash = found and any(line.startswith("Cannot merge DictConfig") for line in text)
+    if clash and found[1].startswith("explore.space."):
+        return [
+            f"To put a range in place of a list, or a list for a range, write '~{found[1]}' '+{found[1]}={found[2]}'"
+        ]
+    return [f"It is a value with its range and source: write {found[1]}.value={found[2]}"] if clash else []
+
+
+def _settings(schema, prefix=""):
+    for field in dataclasses.fields(schema):
+        yield prefix + field.name
+        if dataclasses.is_dataclass(field.type):
+            yield from _settings(field.type, f"{prefix}{field.name}.")

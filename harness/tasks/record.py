@@ -1,0 +1,184 @@
+"""task=record: measure workloads on the device here and write a baseline file for each measurement."""
+
+import logging
+import re
+import time
+from pathlib import Path
+
+import baselines
+from baselines.recorded import RECORDED, read_recorded, to_json
+from harness.settings import shipped
+from harness.settings.errors import ConfigError, RecordError
+from harness.store import files
+from harness.text.table import Table, ms
+from harness.training.grid import Cell, grid, remaining, work_through
+from harness.training.modes import in_modes, refusal
+
+LOG = logging.getLogger(__name__)
+VENDORS = {"nvidia", "amd", "intel", "apple", "r", "tm", "cpu", "processor"}  # words left out of file names
+
+
+def record(config, folder):
+    """Record what config.record asks for; returns how many measurements were recorded and how many are left.
+
+    Raises RecordError where nothing could be recorded.
+    """
+    until_s = time.monotonic() + config.record.budget_s
+    from harness.app import shell_command
+    from harness.text.console import console, progress, show
+
+    if config.baseline.device == "none":
+        raise ConfigError("baseline.device is none: recording needs a device, e.g. baseline.device=auto")
+    device = baselines.best_device(config.baseline.device)
+    name = baselines.device_context(device)["device"]
+    target = Path(config.record.folder or RECORDED)
+    wanted = cells(config, device)
+    done = done_keys(of_device(target, name), config.record.scopes) if config.resume else set()
+    todo = remaining(wanted, done)
+    out = console()
+    out.print(f"Recording on {name}: {_count(todo)} of {_count(wanted)} measurements to make, for {target}")
+    written = []
+
+    with progress(out) as (say, on_step):
+
+        def begin(number, cell):
+            say(f"[{number}/{len(todo)}] {cell.workload} b{cell.batch_size} {cell.precision}")
+            on_step(number - 1, len(todo), float("nan"))
+
+        def measured(cell):
+            found, refusals = measure(cell, config, device)
+            for one, text in found:
+                written.append(target / file_name(one))
+                files.write(written[-1], text)
+                times = f"{ms(one.step_s)} ± {ms(one.iqr_s / 2)}, {one.samples_per_s:.4g} samples/s"
+                out.print(f"  {written[-1].stem}: {times}")
+            for one in refusals:
+                out.print(f"  {cell.workload} b{cell.batch_size} {cell.precision} {one.mode}: {one.why}", markup=False)
+            return refusals
+
+        left = work_through(todo, measured, until_s, begin=begin)
+    there = of_device(target, name)
+    lines = [f"Recorded {len(written)} measurements in {target}"]
+    lines += [f"Go on with: {shell_command()}"] if left and config.resume else []
+    show(out, [recorded_table(name, there)] + ([left_table(left)] if left else []), lines)
+    if left and not (written or (config.resume and there)):
+        raise RecordError(f"nothing was recorded: {left[0].why}")
+    return {"recorded": len(written), "left": _count(one.cell for one in left)}
+
+
+def cells(config, device):
+    """The Cells that config.record (RecordConfig) asks for on a torch device, the most telling first."""
+    settings = config.record
+    modes = tuple(mode for mode in dict.fromkeys(settings.modes) if mode != "graphs" or device.startswith("cuda"))
+    if not modes:
+        raise ConfigError(f"record.modes is [graphs] and {device} has no CUDA graphs: give record.modes=[eager]")
+    precisions = tuple(dict.fromkeys(settings.precisions or [config.precision.name]))
+    for precision in precisions:
+        if not _precision(precision, config).trains:
+            raise ConfigError(f"precision {precision} is simulated only: record fp32, tf32, bf16 or fp16")
+    if not (settings.workloads or settings.batches or settings.precisions):
+        return [Cell(config.workload.name, config.batch_size, config.precision.name, modes)]
+    names = shipped.matching(settings.workloads) if settings.workloads else [config.workload.name]
+    own_batches = {name: _workload(name, config).batch_size for name in names}
+    return grid(own_batches, settings.batches or [config.batch_size], precisions, modes)
+
+
+def of_device(folder, name):
+    """The recorded Measurements in `folder` of the device of that name; invalid files are left out with a warning."""
+    there, refused = read_recorded(folder)
+    for _, error in refused:
+        LOG.warning("left out: %s", error)
+    return [one for one in there if one.device == name]
+
+
+def done_keys(measurements, scopes):
+    """The set of keys, as `Cell.key` gives them, of which every scope is among `measurements`."""
+    found = {((one.workload, one.batch_size, one.precision, one.mode), one.scope) for one in measurements}
+    return {key for key, _ in found if all((key, scope) in found for scope in scopes)}
+
+
+def measure(cell, config, device):
+    """([(Measurement, text of its file)], [Refusal]) of a Cell; whatever goes wrong with it is a Refusal.
+
+    On random data: what is timed begins when a batch lies in the host's memory.
+    """
+    settings = config.record
+    plan = baselines.Plan(
+        budget_s=settings.measurement_s,
+        warmup_limit_s=min(settings.measurement_s, baselines.Plan.warmup_limit_s),
+        energy_window_s=settings.energy_window_s if cell.telling else 0,
+    )
+    workload, precision = _workload(cell.workload, config), _precision(cell.precision, config)
+    found, refused = in_modes(
+        workload, precision, cell.batch_size, device, cell.modes, tuple(settings.scopes), plan, config.seed
+    )
+    texts = []
+    for one in found:
+        try:
+            texts.append((one, to_json(one)))
+        except baselines.BaselineError as error:
+            refused.append(refusal(one.mode, error))
+    return texts, refused
+
+
+def file_name(measurement):
+    """A readable file name that tells a measurement from every other of the same device."""
+    one = measurement
+    device = "_".join(word for word in _words(one.device) if word not in VENDORS) or "device"
+    workload = "_".join(_words(one.workload))
+    return f"{device}_{workload}_b{one.batch_size}_{one.precision}_{one.mode}_{one.scope}.json"
+
+
+def recorded_table(device_name, measurements):
+    """What is recorded of the device of that name, a row for each workload and precision."""
+    rows = {}
+    for one in measurements:
+        rows.setdefault((one.workload, one.precision), []).append(one)
+    texts = []
+    for (workload, precision), found in sorted(rows.items()):
+        best = max(found, key=lambda one: one.samples_per_s)
+        texts.append(
+            (
+                workload,
+                precision,
+                ", ".join(map(str, sorted({one.batch_size for one in found}))),
+                ", ".join(sorted({one.mode for one in found})),
+                str(sum(one.unstable for one in found)),
+                f"{best.samples_per_s:.4g} (batch {best.batch_size}, {best.mode})",
+            )
+        )
+    columns = ("workload", "precision", "batches", "modes", "unstable", "most samples/s")
+    return Table(f"Recorded on {device_name}", columns, tuple(texts))
+
+
+def left_table(left):
+    """What was not measured and why, a row for each reason and workload."""
+    rows = {}
+    for one in left:
+        rows.setdefault((one.cell.workload, one.why), []).append(one.cell)
+    texts = []
+    for (workload, why), found in rows.items():
+        batches = sorted({cell.batch_size for cell in found})
+        precisions = dict.fromkeys(cell.precision for cell in found)
+        modes = dict.fromkeys(mode for cell in found for mode in cell.modes)
+        texts.append(
+            (workload, ", ".join(map(str, batches)), ", ".join(precisions), ", ".join(modes), str(_count(found)), why)
+        )
+    columns = ("workload", "batches", "precisions", "modes", "measurements", "why")
+    return Table("Left", columns, tuple(texts))
+
+
+def _count(found):
+    return sum(len(cell.modes) for cell in found)
+
+
+def _words(text):
+    return re.findall(r"[a-z0-9]+", text.lower())
+
+
+def _workload(name, config):
+    return config.workload if name == config.workload.name else shipped.load(name)
+
+
+def _precision(name, config):
+    return config.precision if name == config.precision.name else shipped.precision(name)

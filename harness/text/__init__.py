@@ -1,0 +1,1 @@
+"""How numbers, units and tables read, and the terminal that shows them."""

@@ -1,0 +1,78 @@
+"""What people see in the terminal: progress while it runs, then tables; the one file that imports rich."""
+
+import contextlib
+
+from harness.plain import PlainConsole
+from harness.text.table import as_markdown, narrowed
+
+try:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Table
+except ImportError:  # as on a GPU machine that holds little beside torch
+    Console = None
+
+WIDTH = 220  # of output that goes to a file or a pipe
+
+
+def console():
+    """The terminal, or standard output at a fixed width where it is none."""
+    if Console is None:
+        return PlainConsole()
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=WIDTH)
+
+
+@contextlib.contextmanager
+def progress(out):
+    """Yields (say, on_step): what is being done, and a bar for training steps, or for anything with a text as loss."""
+    if isinstance(out, PlainConsole):
+        yield out.print, lambda done, total, loss: None
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[loss]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
+        task = bar.add_task("Starting", total=None, loss="")
+
+        def say(text):
+            if not out.is_terminal:
+                out.print(text)
+            bar.update(task, description=text, total=None, completed=0, loss="")
+
+        def on_step(done, total, loss):
+            note = loss if isinstance(loss, str) else "" if loss != loss else f"loss {loss:.3g}"
+            bar.update(task, total=total, completed=done, loss=note)
+
+        yield say, on_step
+
+
+def show(out, tables, lines):
+    """Print tables (harness.text.table.Table), then lines of text."""
+    if isinstance(out, PlainConsole):
+        out.print(*map(as_markdown, tables), "", *lines, sep="\n")
+        return
+    for table in tables:
+        if out.is_terminal:  # a file or a pipe gets every column
+            table = narrowed(table, out.width)
+        grid = Table(
+            title=table.title, title_justify="left", title_style="bold", caption=table.note, caption_justify="left"
+        )
+        for column in table.columns:
+            grid.add_column(column, overflow="fold", min_width=min(len(column), 9))
+        for row in table.rows:
+            grid.add_row(*map(escape, row))
+        out.print()
+        if table.rows:
+            out.print(grid)
+        else:
+            out.print(f"[bold]{table.title}[/bold]\n{table.note}")
+    out.print()
+    for line in lines:
+        out.print(line, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""A workload as a training step: built, fed, trained and timed."""

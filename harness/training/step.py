@@ -1,0 +1,156 @@
+"""One training step of a workload: what is trained, measured and captured alike."""
+
+from inspect import signature
+
+import torch
+from torch.nn import functional
+
+from harness.settings.errors import ConfigError, NoRoomError
+from harness.settings.schema import OptimizerName
+from harness.training.target import load_target
+
+FIRST_SCALE = 1024.0  # of a float16 loss; torch's 65536 overflows at first and skips updates; it doubles in 2000 steps
+
+
+class TrainingStep:
+    """Forward, backward and update of one batch that lies in `inputs` and `targets` on the device.
+
+    `copy_in(inputs, targets)` moves a batch from the host into these tensors, `compute()` does the rest and returns the
+    loss (float, ()), and calling the step is `compute()` alone.
+    """
+
+    def __init__(self, model, optimizer, inputs, targets, precision):
+        self.model, self.optimizer = model, optimizer
+        self.inputs, self.targets = inputs, targets
+        self.device = inputs.device
+        self.autocast = getattr(torch, precision.autocast) if precision.autocast else None
+        scales = self.autocast is torch.float16 and self.device.type == "cuda"
+        self.scaler = torch.amp.GradScaler(self.device.type, init_scale=FIRST_SCALE) if scales else None
+
+    def copy_in(self, inputs, targets):
+        self.inputs.copy_(inputs, non_blocking=True)
+        self.targets.copy_(targets, non_blocking=True)
+
+    def forward(self):
+        with torch.autocast(self.device.type, dtype=self.autocast, enabled=self.autocast is not None):
+            scores = self.model(self.inputs)
+            # one score vector a target, whether a sample has one target (an image) or many (a text)
+            return scores, functional.cross_entropy(scores.flatten(0, -2).float(), self.targets.flatten())
+
+    def compute(self):
+        self.optimizer.zero_grad(set_to_none=True)
+        _, loss = self.forward()
+        if self.scaler:
+            self.scaler.scale(loss).backward()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        else:
+            loss.backward()
+            self.optimizer.step()
+        return loss.detach()
+
+    __call__ = compute
+
+
+def build_step(workload, precision, batch_size, device="cpu"):
+    """The TrainingStep of a workload with an empty batch in place.
+
+    As a careful owner would, on CUDA convolutions work in channels_last and the update is one fused kernel.
+    workload: WorkloadConfig. precision: PrecisionConfig. Raises ConfigError where the model cannot be built, and
+    NoRoomError where the device has no room for it.
+    """
+    try:
+        model = build_model(workload).train()  # on the CPU, so that a seed gives the same weights on every device
+        if torch.device(device).type != "cpu":
+            model.to(device)
+        inputs, targets = empty_batch(workload, batch_size, device)
+        if inputs.device.type == "cuda" and inputs.dim() == 4:
+            inputs = channels_last(model, inputs)
+        optimizer = build_optimizer(workload.optimizer, model)
+    except RuntimeError as error:
+        if not memory_ran_out(error):
+            raise
+        raise NoRoomError(
+            f"{workload.name} at batch {batch_size} does not fit {device}: give a smaller batch_size"
+        ) from None
+    return TrainingStep(model, optimizer, inputs, targets, precision)
+
+
+def memory_ran_out(error):
+    """Whether a RuntimeError is one of torch's ways to say that a device's memory is full."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def build_model(workload):
+    """The module that the function workload.target returns.
+
+    The function gets workload.arguments, and `num_classes` where it takes it. Raises CaptureError where it cannot be
+    imported, and ConfigError where it refuses its arguments or returns no module.
+    """
+    where = f"workload.target={workload.target}"
+    build = load_target(workload.target)
+    arguments = dict(workload.arguments)
+    if _takes(build, "num_classes"):
+        arguments.setdefault("num_classes", workload.classes)
+    try:
+        signature(build).bind(**arguments)
+    except TypeError as error:
+        raise ConfigError(f"{where} refuses its arguments ({error}): see workload.arguments") from None
+    model = build(**arguments)
+    if not isinstance(model, torch.nn.Module):
+        raise ConfigError(f"{where} returned a {type(model).__name__}: return the model, a torch.nn.Module")
+    return model
+
+
+def _takes(function, name):
+    parameters = signature(function).parameters
+    return name in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+
+
+def channels_last(model, inputs):
+    """`inputs` laid out as batch, height, width, channels, and `model` in place, where the model convolves and runs so.
+
+    A model that does not (a `view` of such a tensor is refused) keeps its layout, and `inputs` come back as they are.
+    """
+    if not any(isinstance(module, torch.nn.Conv2d) for module in model.modules()):
+        return inputs
+    laid_out = inputs.contiguous(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last).eval()  # normalisation of a single sample is refused in training
+    try:
+        with torch.no_grad():
+            model(laid_out[:1])
+        return laid_out
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError:
+        model.to(memory_format=torch.contiguous_format)
+        return inputs
+    finally:
+        model.train()
+
+
+def build_optimizer(config, model):
+    """torch's own optimiser of that name over the parameters of `model` that are trained; fused on CUDA."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if not trained:
+        raise ConfigError("the model has no parameter to train")
+    common = {"lr": config.lr, "weight_decay": config.weight_decay}
+    if all(p.device.type == "cuda" for p in trained):
+        common["fused"] = True
+    if config.name is OptimizerName.sgd:
+        return torch.optim.SGD(trained, momentum=config.momentum, **common)
+    kind = torch.optim.Adam if config.name is OptimizerName.adam else torch.optim.AdamW
+    return kind(trained, **common)
+
+
+def is_text(workload):
+    """Whether the samples are sequences of tokens (one axis) rather than images."""
+    return len(workload.input_shape) == 1
+
+
+def empty_batch(workload, batch_size, device):
+    """Inputs and targets of the workload's shapes: images with a class each, or tokens with the tokens after them."""
+    shape = (batch_size, *workload.input_shape)
+    if is_text(workload):
+        return torch.zeros(shape, dtype=torch.long, device=device), torch.zeros(shape, dtype=torch.long, device=device)
+    return torch.zeros(shape, device=device), torch.zeros(batch_size, dtype=torch.long, device=device)

@@ -1,0 +1,197 @@
+"""The training loop: real training whose every step is timed, so that the measured step is the step that trained."""
+
+import contextlib
+import gc
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from baselines import Measurement, StepTimer, device_context, energy_counter, from_samples, meter
+from baselines.live.measure import remarks
+from harness.settings.errors import TrainingError
+from harness.training import data
+from harness.training.step import build_step, memory_ran_out
+
+LOOK_EVERY = 20  # steps between two looks at the loss, each of which waits for the device
+EVALUATION_SHARE = 0.25  # of the training budget that the held-out samples may take at most
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What training did: the measured steps, and whether it learned."""
+
+    measurement: Measurement
+    losses: np.ndarray  # float64 (steps,)
+    accuracy: float  # held-out, 0 to 1; NaN where the data are synthetic
+    evaluated: int  # held-out samples that accuracy was taken over
+    epochs: float  # passes over the training samples
+    steps_per_epoch: int
+    steps_s: float  # sum of all its steps
+    wall_s: float  # the whole loop, with the loading of data
+    samples: data.Samples
+    stopped_by: str  # what ended it: epochs, steps or budget
+    parameters: int  # trained weights
+
+
+def train(config, device, on_step=lambda done, total, loss: None):
+    """Train the workload of `config` (RunConfig) on a torch device as config.train says.
+
+    on_step: called after every step with steps done, steps planned and the last loss looked at (NaN before the first).
+    Raises DataError for missing samples and TrainingError where the loss diverges or memory runs out.
+    """
+    workload, settings = config.workload, config.train
+    samples = data.load(config.data, workload, config.batch_size, config.seed)
+    loader = data.batches(samples.train, config.batch_size, config.data, config.seed, True, device)
+    planned = min(settings.epochs * len(loader), settings.steps or math.inf)
+    with seeded(config.seed), matrix_precision(config.precision), explained_memory(config, device):
+        step = build_step(workload, config.precision, config.batch_size, device)
+        energy_so_far = meter(energy_counter(device))
+        timer, losses, seen, started = StepTimer(device), [], math.nan, time.perf_counter()
+        stopped_by = "steps" if settings.steps and planned == settings.steps else "epochs"
+        for inputs, targets in forever(loader):
+            with timer:
+                step.copy_in(inputs, targets)
+                losses.append(step.compute())
+            if len(losses) % LOOK_EVERY == 0 or len(losses) == planned:
+                seen = _finite(losses, workload)
+            on_step(len(losses), planned, seen)
+            if len(losses) >= planned:
+                break
+            if time.perf_counter() - started > settings.budget_s and len(losses) > settings.warmup:
+                stopped_by = "budget"
+                break
+        taken_s = timer.samples_s()
+        wall_s, (energy_j, energy_note) = time.perf_counter() - started, energy_so_far(len(losses))
+        context = device_context(device)
+        _finite(losses, workload)
+        accuracy, evaluated = evaluate(step, samples, config, device)
+    warmup = min(settings.warmup, len(taken_s) - 1)
+    return Training(
+        measurement=from_samples(
+            taken_s[warmup:],
+            context=context,
+            workload=workload.name,
+            model=workload.target,
+            dataset=samples.name,
+            input_shape="x".join(map(str, workload.input_shape)),
+            batch_size=config.batch_size,
+            precision=config.precision.name,
+            warmup=warmup,
+            energy_j=energy_j,
+            energy_note=energy_note,
+            notes="; ".join(remarks(context)),
+        ),
+        losses=torch.stack(losses).double().cpu().numpy(),
+        accuracy=accuracy,
+        evaluated=evaluated,
+        epochs=len(losses) / len(loader),
+        steps_per_epoch=len(loader),
+        steps_s=float(taken_s.sum()),
+        wall_s=wall_s,
+        samples=samples,
+        stopped_by=stopped_by,
+        parameters=sum(p.numel() for p in step.model.parameters() if p.requires_grad),
+    )
+
+
+@torch.no_grad()
+def evaluate(step, samples, config, device):
+    """Share of held-out targets that the model ranks first, and how many samples that is over.
+
+    Returns (NaN, 0) for synthetic data. Stops after EVALUATION_SHARE of the training budget.
+    """
+    if not samples.real:
+        return math.nan, 0
+    step.model.eval()
+    right = targets_seen = seen = 0
+    started = time.perf_counter()
+    for inputs, targets in data.batches(samples.held_out, config.batch_size, config.data, config.seed, False, device):
+        step.inputs, step.targets = inputs.to(device), targets.to(device)
+        scores, _ = step.forward()
+        right += int((scores.flatten(0, -2).argmax(-1) == step.targets.flatten()).sum())
+        targets_seen += step.targets.numel()
+        seen += len(inputs)
+        if time.perf_counter() - started > EVALUATION_SHARE * config.train.budget_s:
+            break
+    step.model.train()
+    return right / max(targets_seen, 1), seen
+
+
+@contextlib.contextmanager
+def seeded(seed):
+    """Random numbers of torch that start from `seed`, and go on where they were afterwards."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+@contextlib.contextmanager
+def matrix_precision(precision):
+    """Let a GPU round fp32 matrix operands to TF32 only where `precision` (PrecisionConfig) says so.
+
+    And, as its owner would, search for the fastest convolutions: the shapes of a step do not change.
+    """
+    backends = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before, searched = [backend.allow_tf32 for backend in backends], torch.backends.cudnn.benchmark
+    try:
+        torch.backends.cudnn.benchmark = True
+        for backend in backends:
+            backend.allow_tf32 = precision.tf32
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = searched
+        for backend, value in zip(backends, before, strict=True):
+            backend.allow_tf32 = value
+
+
+@contextlib.contextmanager
+def explained_memory(config, device):
+    """Turn torch's ways of saying that memory ran out into one TrainingError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if memory_ran_out(error):
+            raise TrainingError(
+                f"{config.workload.name} at batch {config.batch_size} does not fit the memory of {device}: "
+                f"give a smaller one, e.g. batch_size={max(config.batch_size // 2, 1)}"
+            ) from None
+        raise
+
+
+def check_memory(needed_bytes, config, device):
+    """Raise TrainingError where a step that holds `needed_bytes` at its peak does not fit what `device` has free."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        gc.collect()  # what an earlier run of this process left to torch is free too
+        torch.cuda.empty_cache()
+        free_bytes = torch.cuda.mem_get_info(device)[0]
+    else:
+        import psutil
+
+        free_bytes = psutil.virtual_memory().available
+    if needed_bytes > free_bytes:
+        raise TrainingError(
+            f"a step of {config.workload.name} at batch {config.batch_size} holds {needed_bytes / 1e9:.1f} GB and "
+            f"{device} has {free_bytes / 1e9:.1f} GB free: give a smaller batch_size, or compare without training "
+            f"here, baseline=published"
+        )
+
+
+def forever(loader):
+    """Batches of one pass over the samples after the other."""
+    while True:
+        yield from loader
+
+
+def _finite(losses, workload):
+    """The last of `losses`, waiting for the device; raises TrainingError where it is not finite."""
+    loss = float(losses[-1])
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the loss of {workload.name} is {loss} after {len(losses)} steps: give a smaller workload.optimizer.lr "
+            f"than {workload.optimizer.lr}"
+        )
+    return loss

@@ -1,0 +1,70 @@
+"""Row-stationary convolutions and the chips of conf/accelerator against published silicon."""
+
+import numpy as np
+import pytest
+
+from accel_model import Design, replay
+from accel_model.array.dataflow import rs_active_pes, rs_cycles
+from accel_model.chips.validation import cells, summary
+from accel_model.design_file import FOLDER
+from tests.helpers.traces import conv_trace, random_convolutions
+
+
+@pytest.fixture(scope="module")
+def table():
+    return cells()
+
+
+def of(table, chip, metric):
+    return [cell for cell in table if cell.chip == chip and cell.metric == metric]
+
+
+def test_eyeriss_keeps_the_published_pes_active(table):
+    found = {cell.layer: round(cell.simulated) for cell in of(table, "Eyeriss v1", "active_pes")}
+    assert found == {"CONV1": 154, "CONV2": 135, "CONV3": 156, "CONV4": 156, "CONV5": 156, "Total": 148}
+
+
+def test_eyeriss_processing_times_are_within_ten_percent_of_silicon(table):
+    errors = [cell.error for cell in of(table, "Eyeriss v1", "processing_latency")]
+    assert len(errors) == 6 and np.abs(errors).max() < 0.10
+
+
+def test_every_published_cell_has_a_row_and_says_why_where_it_has_no_figure(table):
+    assert len(table) > 350
+    for cell in table:
+        assert np.isfinite(cell.published) and cell.source
+        assert np.isfinite(cell.simulated) or cell.remark == "not modelled"
+    assert all(np.isfinite(quantiles).all() for quantiles in summary(table).values())
+
+
+def test_row_stationary_is_never_faster_than_its_pes():
+    rng = np.random.default_rng(0)
+    rows_out, pixels, filters, channels = rng.integers(1, 60, size=(4, 4000))
+    filter_rows, filter_cols = rng.integers(1, 12, size=(2, 4000))
+    rows, cols = rng.integers(1, 20, size=(2, 4000))
+    planes, cores = rng.integers(1, 5, size=(2, 4000))
+    cycles = rs_cycles(
+        rows_out, pixels, filters, channels, filter_rows, filter_cols, rows, cols, planes=planes, cores=cores
+    )
+    macs = rows_out * pixels * filters * channels * filter_rows * filter_cols * planes
+    assert (cycles * rows * cols * cores >= macs).all()
+    active = rs_active_pes(rows_out, filter_rows, rows, cols)
+    assert (active <= rows * cols).all() and (active > 0).all()
+
+
+def test_row_stationary_runs_every_phase_and_counts_its_bytes():
+    trace = conv_trace(random_convolutions(np.random.default_rng(1), 6), batch=2)
+    report = replay(trace, Design.grid(dataflow=["rs", "ideal"], rows=12, cols=14, residency=False))
+    assert (report.op_s[0] >= report.op_s[1]).all()
+    touched = np.bincount(trace.uses.op, trace.uses.bytes, len(trace))
+    np.testing.assert_array_equal(report.dram_bytes[0], touched)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_design_file_loads_and_says_where_its_numbers_are_from(path):
+    nominal, whole = Design.load(path.stem), Design.completions(path.stem)
+    assert len(nominal) == 1 and len(whole) >= 1
+    assert str(nominal.name[0]) == path.stem
+    assert (nominal.macs_per_s > 0).all()
+    text = path.read_text(encoding="utf-8")
+    assert "source" in text or "http" in text
