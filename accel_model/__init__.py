@@ -11,6 +11,7 @@ _PUBLIC = {
     "Report": "accel_model.report",
     "replay": "accel_model.engine",
     "replay_all": "accel_model.engine",
+    "compute_floor_s": "accel_model.engine",
 }
 __all__ = list(_PUBLIC)
 

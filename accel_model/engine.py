@@ -14,7 +14,7 @@ from accel_model.array.tiling import Arrays
 from accel_model.arrays import choose, device, namespace, to_numpy
 from accel_model.errors import DesignError, TraceError
 from accel_model.report import Bound, Report
-from accel_model.types import PRECISIONS, Phase
+from accel_model.types import dtype_of, PRECISIONS, Phase
 from accel_model.work.units import PRECISION_OF, Units, host_bytes, joined, unavoidable_bytes, work_of
 
 LARGEST_CYCLES = 2.0**53
@@ -255,3 +255,9 @@ def _finish(trace, columns, out):
         fits=trace.live_bytes().max() <= columns["dram_capacity_bytes"],
         **out,
     )
+
+
+def compute_floor_s(trace, design):
+    """float64 (designs,), seconds that the step's MACs take with every MAC unit busy in every cycle."""
+    by_precision = [int(trace.ops.macs[trace.ops.dtype == dtype_of(name)].sum()) for name in PRECISIONS]
+    return (by_precision / design.macs_per_s).sum(axis=1)

@@ -3,12 +3,12 @@
 import os
 import signal
 import sys
-from pathlib import Path
 
-CONF = Path(__file__).resolve().parent.parent / "conf"
+from harness import tasks
+from harness.settings import CONF
 
 
-def main():
+def main() -> None:
     """Run the command line; returns nothing, exits with 1 and a short text where a setting or its world is wrong."""
     if "--version" in sys.argv[1:]:
         from importlib.metadata import version
@@ -16,12 +16,8 @@ def main():
         sys.stdout.write(f"halfstep {version('halfstep')}\n")
         return
     if {"--help", "-h"} & set(sys.argv[1:]):
-        from harness.usage import usage
-
-        sys.stdout.write(usage(CONF))
+        sys.stdout.write(usage())
         return
-    from harness.tasks.failures import explained
-
     wants_traceback = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets exceptions through, so that they are explained here
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -31,7 +27,7 @@ def main():
     try:
         _application()()
     except Exception as error:
-        if wants_traceback or (text := explained(error)) is None:
+        if wants_traceback or (text := tasks.failures.explained(error)) is None:
             raise
         sys.stderr.write(f"error: {text}\n")
         sys.exit(1)
@@ -40,19 +36,28 @@ def main():
         sys.exit(130)
 
 
+def usage() -> str:
+    """The text of --help, from conf/ alone: Hydra's own takes more than a second to list the groups."""
+    from omegaconf import OmegaConf
+
+    texts = OmegaConf.load(CONF / "hydra" / "help" / "halfstep.yaml")
+    groups = [folder for folder in sorted(CONF.iterdir()) if folder.is_dir() and folder.name != "hydra"]
+    lines = [f"{group.name}: {', '.join(sorted(file.stem for file in group.glob('*.yaml')))}" for group in groups]
+    return "\n".join([texts.header, "Groups (GROUP=NAME chooses one)", *lines, "", texts.footer])
+
+
 def _application():
     import hydra
 
-    from harness.settings.schema import register
-
-    register()
     return hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(_job)
 
 
 def _job(node):
-    from harness.app import job
+    """Do what the composed settings say; returns a small dict. Hydra's state is read here, once."""
+    from hydra.core.hydra_config import HydraConfig
 
-    return job(node)
+    job = tasks.job.read_job(node, HydraConfig.get())
+    return getattr(tasks.job.task_module(job.task), job.task)(job)
 
 
 if __name__ == "__main__":

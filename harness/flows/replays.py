@@ -7,7 +7,6 @@ cannot be read is made again.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
 import zipfile
@@ -16,12 +15,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from accel_model import Report, Trace, contents, replay_all
+from accel_model import Report, Trace, replay_all
 from accel_model.atomic import write_bytes
 from accel_model.errors import AccelModelError
 from accel_model.report import Bound
 from accel_model.types import Phase
 from harness.judging.breakeven import Curves, of_report, variants
+from harness.store.keys import designs_digest, replay_key, trace_digest
 
 LOG = logging.getLogger(__name__)
 JOB_BYTES = 100_000  # of trace files that one process replays together
@@ -44,15 +44,13 @@ def replay_groups(groups, designs, folder, workers, break_even=True, told=lambda
     group is yielded for each of its keys, and the other groups go on.
     """
     total, done = sum(map(len, groups)), 0
-    common = _digest(*contents.of_table(designs), contents.of_model())
+    common = designs_digest(designs)
     todo = []
     for group in groups:
         missing = []
         for key, path in group:
-            place = (
-                folder
-                / f"{_digest(_trace_digest(path, path.stat().st_mtime_ns), common)}{'_b' if break_even else ''}.npz"
-            )
+            key = replay_key(_digest_of(path, path.stat().st_mtime_ns), common)
+            place = folder / f"{key}{'_b' if break_even else ''}.npz"
             if (found := _recalled(place, designs, break_even)) is not None:
                 done += 1
                 told(done, total)
@@ -159,13 +157,6 @@ def _report(arrays, count):
 
 
 @lru_cache(maxsize=4096)
-def _trace_digest(path, changed_ns):
+def _digest_of(path, changed_ns):
     """Digest of the trace in the file at `path` as of its last change: a map asks for each more than once."""
-    return _digest(*contents.of_trace(Trace.load(path)))
-
-
-def _digest(*parts):
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part if isinstance(part, bytes) else part.encode())
-    return digest.hexdigest()[:32]
+    return trace_digest(Trace.load(path))

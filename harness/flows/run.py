@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import baselines
-from accel_model import Design, Report, Trace, replay
-from accel_model.types import PRECISIONS, dtype_of
+from accel_model import Design, Report, Trace, compute_floor_s, replay
 from baselines.catalogue import LOADED_KINDS
+from harness import training
+from harness.flows.traces import captured
 from harness.judging.claims import Verdict, judge
 from harness.judging.compare import PARITY, Comparison, compare, simulate
 from harness.judging.completions import Completions
 from harness.settings import shipped
+from harness.settings.schema import RunConfig
+from harness.training.grid import Refusal
 
-if TYPE_CHECKING:
-    from harness.report.layers import LayerTimes
-    from harness.training.grid import Refusal
+if TYPE_CHECKING:  # they import torch
+    from harness.training.layers import LayerTimes
     from harness.training.train import Training
 
 CEILING_BATCH = 2  # of the trace whose MACs per sample make a ceiling, which no batch changes
@@ -49,33 +52,37 @@ class Result:
     ceiling: Ceiling | None
 
 
-def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
-    """The Result of one run of `config` (RunConfig). say: told what is being done. on_step: see harness.training.train.train."""
+def quiet(text: str) -> None:
+    """Tell nobody what is being done."""
+
+
+def unseen(done: int, total: int, loss: float) -> None:
+    """Show nobody how far a training is."""
+
+
+def run(config: RunConfig, say: Callable = quiet, on_step: Callable = unseen) -> Result:
+    """The Result of one run. say: told what is being done. on_step: see harness.training.train.train."""
     completions = Completions.of(config.accelerator)
     design = completions.designs[0]
     device = live_device(config)
     say(f"Capturing a training step of {config.workload.name} at batch {config.batch_size}")
     trace = captured(config.workload, config.precision, config.batch_size, config.strict)
-    training, times, further, refused = None, None, [], []
+    trained, times, further, refused = None, None, [], []
     if device:
-        from harness.training.layers import layer_times
-        from harness.training.modes import beside_training
-        from harness.training.train import check_memory, train
-
-        check_memory(int(trace.live_bytes().max()), config, device)
+        training.train.check_memory(int(trace.live_bytes().max()), config, device)
         say(f"Training on {device}, at most {config.train.budget_s:.3g} s (train.budget_s)")
-        training = train(config, device, on_step)
+        trained = training.train.train(config, device, on_step)
         say("Timing each layer")
-        times = layer_times(config, device, training.measurement.step_s, training.samples)
-        further, refused = beside_training(config, device, training.samples, say)
+        times = training.layers.layer_times(config, device, trained.measurement.step_s, trained.samples)
+        further, refused = training.modes.beside_training(config, device, trained.samples, say)
     say(f"Replaying {len(trace)} ops on {len(completions)} completions of the accelerator")
-    live = [training.measurement, *further] if training else []
+    live = [trained.measurement, *further] if trained else []
     comparisons = compare_all(config, completions.designs, trace, live, say)
     return Result(
         design=design,
         trace=trace,
         report=replay(trace, design),
-        training=training,
+        training=trained,
         layer_times=times,
         modes_left_out=tuple(refused),
         comparisons=tuple(comparisons),
@@ -88,33 +95,19 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
     )
 
 
-def nominal_design(config):
+def nominal_design(config: RunConfig) -> Design:
     """The nominal design of config.accelerator; raises DesignError."""
     return Design.from_mapping(config.accelerator, str(config.accelerator.get("name", "accelerator")))
 
 
-def live_device(config):
+def live_device(config: RunConfig) -> str:
     """The torch device to measure on, or "" where none is asked for; raises DeviceError where it is not there."""
     if "live" not in config.baseline.kinds or config.baseline.device == "none" or not config.precision.trains:
         return ""
     return baselines.best_device(config.baseline.device)
 
 
-def captured(workload, precision, batch_size, strict=False):
-    """The Trace of a training step of `workload` at the operands of `precision`; takes no memory and no device.
-
-    strict: raise CaptureError where an op has no formula.
-    """
-    from harness.capture import capture_model
-    from harness.training.step import build_step
-
-    meta = {"workload": workload.name, "batch_size": batch_size, "precision": precision.name}
-    trace = capture_model(lambda: build_step(workload, precision, batch_size), meta=meta, strict=strict)
-    runs_natively = precision.autocast or precision.operands == "fp32"
-    return trace if runs_natively else trace.at(precision.operands)
-
-
-def compare_all(config, candidates, trace, live, say=lambda text: None):
+def compare_all(config, candidates, trace, live, say=quiet):
     """A Comparison for each baseline of equal quality: the `live` Measurements, then the recorded and published ones.
 
     Each is compared with a replay of the step at the baseline's own batch.
@@ -152,12 +145,6 @@ def nearest_recorded(rows, batch_size):
         for device in {row.device for row in recorded}
     }
     return [row for row in rows if row.kind != "recorded" or row.batch_size == nearest[row.device]]
-
-
-def compute_floor_s(trace, design):
-    """float64 (designs,), seconds that the step's MACs take with every MAC unit busy in every cycle."""
-    by_precision = [int(trace.ops.macs[trace.ops.dtype == dtype_of(name)].sum()) for name in PRECISIONS]
-    return (by_precision / design.macs_per_s).sum(axis=1)
 
 
 def ceiling(config, design):

@@ -1,38 +1,60 @@
-"""Traces that are captured once and kept in a folder, by the model, its batch and the code that captures."""
+"""Traces by hand: captured from a workload, read from files, or captured once and kept by what decides them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, replace
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import replace
 from pathlib import Path
 
 from accel_model import Trace
 from accel_model.errors import TraceError
+from accel_model.formats.scalesim_topology import load_topology
+from harness import training
+from harness.capture import capture_model
+from harness.capture.chakra import file as chakra
 from harness.settings import shipped
+from harness.settings.schema import PrecisionConfig, WorkloadConfig
+from harness.store.keys import trace_key
 
-HERE = Path(__file__).resolve().parent
-CODE = ("capture", "models.py", "step.py")  # of this package: another code may capture another trace
-LIBRARIES = ("torch", "torchvision")
 FULL = "fp32"  # the precision whose trace gives those that only resize it
 
 
-def trace_path(folder, workload, precision, batch_size):
-    """Where the trace of a training step lies, or would lie. workload: WorkloadConfig. precision: PrecisionConfig."""
-    values = [asdict(workload), asdict(precision), batch_size, _code(), [_version(name) for name in LIBRARIES]]
-    text = json.dumps(values, sort_keys=True, default=lambda value: value.value)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Path(folder) / f"{workload.name}_b{batch_size}_{precision.name}_{digest}.halfstep"
+def captured(workload: WorkloadConfig, precision: PrecisionConfig, batch_size: int, strict: bool = False) -> Trace:
+    """The Trace of a training step of `workload` at the operands of `precision`; takes no memory and no device.
+
+    strict: raise CaptureError where an op has no formula.
+    """
+    meta = {"workload": workload.name, "batch_size": batch_size, "precision": precision.name}
+    trace = capture_model(lambda: training.step.build_step(workload, precision, batch_size), meta=meta, strict=strict)
+    runs_natively = precision.autocast or precision.operands == FULL
+    return trace if runs_natively else trace.at(precision.operands)
 
 
-def stored(folder, workload, precision, batch_size, strict=False):
-    """The path of the trace of a training step, captured where it is not there yet or cannot be read."""
+def read_trace(path: str | Path) -> Trace:
+    """The Trace in a file: a saved one, a SCALE-Sim topology (.csv) or a PyTorch execution trace (.json).
+
+    Raises TraceError.
+    """
+    if str(path).endswith(".csv"):
+        return load_topology(path)
+    return chakra.load(path) if str(path).endswith(".json") else Trace.load(path)
+
+
+def trace_path(folder: str | Path, workload: WorkloadConfig, precision: PrecisionConfig, batch_size: int) -> Path:
+    """Where the trace of a training step lies, or would lie."""
+    key = trace_key(workload, precision, batch_size)
+    return Path(folder) / f"{workload.name}_b{batch_size}_{precision.name}_{key}.halfstep"
+
+
+def stored(
+    folder: str | Path, workload: WorkloadConfig, precision: PrecisionConfig, batch_size: int, strict: bool = False
+) -> Path:
+    """The path of the trace of a training step, captured where it is not there yet or cannot be read.
+
+    strict: raise CaptureError where an op has no formula, in a trace that is there too.
+    """
     path = trace_path(folder, workload, precision, batch_size)
     try:
-        if path.is_file():
-            Trace.load(path)
+        if path.is_file() and not (Trace.load(path).uncounted and strict):
             return path
     except TraceError:
         path.unlink(missing_ok=True)
@@ -40,25 +62,6 @@ def stored(folder, workload, precision, batch_size, strict=False):
         full = Trace.load(stored(folder, workload, shipped.precision(FULL), batch_size, strict))
         trace = replace(full, meta=full.meta | {"precision": precision.name}).at(precision.operands)
     else:
-        from harness.flows.run import captured
-
         trace = captured(workload, precision, batch_size, strict)
     trace.save(path)
     return path
-
-
-@lru_cache(maxsize=1)
-def _code():
-    digest = hashlib.sha256()
-    for name in CODE:
-        place = HERE / name
-        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _version(package):
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
-from harness.settings.schema import Metric
+from harness.settings.schema import ClaimConfig
 
 OUTCOMES = ("all", "some", "undecided", "none")
 """Supported by all completions; by some of them; by none, but left open by some; refuted by every one."""
@@ -62,20 +62,9 @@ class Verdict:
         return self.counts["undecided"] / max(sum(self.counts.values()), 1)
 
 
-def value_of(metric, ratio):
-    """The value of a Metric where the accelerator takes `ratio` of the measured time (or energy); falls with it."""
-    if metric in (Metric.time_reduction, Metric.energy_reduction):
-        return 1 - ratio
-    with np.errstate(divide="ignore"):  # a measured time without an upper end leaves the gain without one
-        faster = 1 / np.asarray(ratio, float)
-    return faster - 1 if metric is Metric.throughput_gain else faster
-
-
-def ratio_of(claim):
-    """The largest simulated over measured that meets a claim: 1 - r, 1 / (1 + g) or 1 / s."""
-    if claim.metric in (Metric.time_reduction, Metric.energy_reduction):
-        return 1 - claim.threshold
-    return 1 / (1 + claim.threshold if claim.metric is Metric.throughput_gain else claim.threshold)
+def ratio_of(claim: ClaimConfig) -> float:
+    """The largest simulated over measured that meets a claim."""
+    return claim.rule.ratio(claim.threshold)
 
 
 def speedup(claim):
@@ -87,13 +76,13 @@ def judge(claim_name, claim, comparison, workload, completions=None):
     """The Verdict on `claim` (ClaimConfig) of one Comparison; the first design is the nominal one.
 
     For each design an interval that lies wholly at or above the threshold supports the claim, one wholly below refutes
-    it, and one across it leaves it undecided. completions: harness.judging.completions.Completions of the comparison's designs,
-    which name them; without it they have no names.
+    it, and one across it leaves it undecided. completions: Completions of the comparison's designs, which name them; without it
+    they have no names.
     """
-    energy = claim.metric is Metric.energy_reduction
+    energy = claim.rule.quantity == "energy"
     ratios = comparison.energy_ratios if energy else comparison.ratios
     low, middle, high = ratios or [np.full(comparison.floor_s.shape, np.nan)] * 3
-    values = np.stack([value_of(claim.metric, one) for one in (high, middle, low)])
+    values = np.stack([claim.rule.value(one) for one in (high, middle, low)])
     supported, refuted = values[0] >= claim.threshold, values[2] < claim.threshold
     counts = {
         "supported": int(supported.sum()),
@@ -101,7 +90,7 @@ def judge(claim_name, claim, comparison, workload, completions=None):
         "undecided": int((~supported & ~refuted).sum()),
     }
     # physics bounds times; of energies none is known that holds for every design
-    ceiling = math.inf if energy else float(value_of(claim.metric, float(comparison.floor_ratio.min())))
+    ceiling = math.inf if energy else float(claim.rule.value(float(comparison.floor_ratio.min())))
     order = np.argsort(middle, kind="stable")
     nominal, best, median, worst = (
         Completion(
@@ -152,7 +141,7 @@ def out_of_scope(claim, comparison, workload):
     since, until = claim.years
     if baseline.year and not since <= baseline.year <= until:
         return f"the claim speaks of {since} to {until}, and this baseline is of {baseline.year}"
-    if claim.metric is Metric.energy_reduction and comparison.energy_ratios is None:
+    if claim.rule.quantity == "energy" and comparison.energy_ratios is None:
         return f"no energy of it is known ({baseline.energy_note})"
     return comparison.obstacle if claim.parity else comparison.obstacle_without_parity
 
@@ -162,7 +151,7 @@ def reason(outcome, ceiling, claim, shares):
     bound, share = max(shares.items(), key=lambda item: item[1], default=("nothing", 0.0))
     spent = f"{share:.0%} of the simulated time is {bound}-bound"
     if ceiling < claim.threshold:
-        most = metric_text(claim.metric, ceiling)
+        most = claim.rule.text(ceiling)
         return f"refuted at any utilisation: even with every MAC unit busy {most} is the most; {spent}"
     if outcome == "undecided":
         return f"the intervals of some completions lie across the threshold; {spent}"
@@ -176,7 +165,7 @@ def overall(verdicts):
 
 def contradiction(claims):
     """A sentence where the thresholds of the claims ask for different speed-ups, or ""."""
-    speedups = {name: speedup(claim) for name, claim in claims.items() if claim.metric is not Metric.energy_reduction}
+    speedups = {name: speedup(claim) for name, claim in claims.items() if claim.rule.quantity == "time"}
     if len(set(np.round(list(speedups.values()), 9))) < 2:
         return ""
     asked = ", ".join(f"{name} asks for {speedup:.3g}x" for name, speedup in speedups.items())
@@ -201,13 +190,3 @@ def share_text(share):
     if 0 < share < 0.01:
         return "<1 %"
     return f"{min(100 * share, 99 if share < 1 else 100):.0f} %"
-
-
-def metric_text(metric, value):
-    """A value of a Metric as text, e.g. +50 % or 2.1x."""
-    return f"{value:.3g}x" if metric is Metric.speedup else percent(value)
-
-
-def percent(fraction):
-    """A signed percentage as text, e.g. +50 % or -12 %."""
-    return f"{100 * fraction:+.0f} %".replace("-0 %", "+0 %")

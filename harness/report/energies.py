@@ -2,8 +2,8 @@
 
 import math
 
-from harness.judging.claims import percent
 from harness.report import words
+from harness.settings.metrics import percent
 from harness.text.table import Table
 
 

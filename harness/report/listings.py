@@ -3,7 +3,7 @@
 import math
 import statistics
 
-from harness.judging.claims import percent
+from harness.settings.metrics import percent
 from harness.text.table import Table, ms
 
 UNCOUNTED_SHARE = 0.01  # of the bytes touched, above which ops without a formula are warned of

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from harness.flows.run import Result
-from harness.judging.claims import contradiction, overall, percent, speedup, verdict_text
+from harness.judging.claims import contradiction, overall, speedup, verdict_text
 from harness.report.layers import times_table
 from harness.report.listings import uncounted_line
+from harness.settings.metrics import percent
 from harness.text.table import Table, as_markdown, ms
 
 FEWEST = 8  # samples by which a spread can be told

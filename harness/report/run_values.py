@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from harness.flows.run import Result
 from harness.judging.claims import OUTCOMES, speedup, verdict_text
 from harness.report.layers import caption
-from harness.settings.schema import fingerprint
+from harness.store.keys import run_key
 from harness.store.pages import SECTIONS
 
 PACKAGES = ("halfstep", "torch", "torchvision", "numpy", "mlflow", "hydra-core")
@@ -55,14 +55,14 @@ def params(result: Result, config):
         "workload": config.workload.name,
         "batch_size": config.batch_size,
         "precision": config.precision.name,
-        "data": config.data.name.value,
+        "data": config.data.name,
         "device": result.training.measurement.device if result.training else "none",
         "accelerator": str(result.design.name[0]),
         "completions": len(result.completions),
         "optimizer": config.workload.optimizer.name.value,
         "lr": config.workload.optimizer.lr,
         "seed": config.seed,
-        "fingerprint": fingerprint(config),
+        "fingerprint": run_key(config),
     }
 
 

@@ -3,8 +3,7 @@
 import math
 
 from harness.judging.breakeven import quantity
-from harness.judging.claims import metric_text
-from harness.settings.schema import Metric
+from harness.settings.metrics import METRICS, metric_text
 from harness.text.table import ms
 
 SCOPES = {
@@ -96,10 +95,9 @@ def limit(metric, value):
 
 
 def as_speedup(metric, value):
-    """The speed-up (of energy: the factor saved) that a value of a Metric stands for; infinite where all is saved."""
-    if metric in (Metric.time_reduction, Metric.energy_reduction):
-        return 1 / (1 - value) if value < 1 else math.inf
-    return 1 + value if metric is Metric.throughput_gain else value
+    """The speed-up (of energy: the factor saved) that a value of a metric stands for; infinite where all is saved."""
+    ratio = METRICS[metric].ratio(value)
+    return 1 / ratio if ratio > 0 else math.inf
 
 
 def break_even(answers):

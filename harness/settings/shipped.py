@@ -3,12 +3,10 @@
 import re
 from fnmatch import filter as matching_names
 from functools import lru_cache
-from pathlib import Path
 
+from harness.settings import CONF
 from harness.settings.errors import ConfigError
-from harness.settings.schema import PrecisionConfig, WorkloadConfig
-
-CONF = Path(__file__).resolve().parents[2] / "conf"
+from harness.settings.schema import PrecisionConfig, RunConfig, WorkloadConfig, checked
 
 
 def names():
@@ -45,6 +43,16 @@ def precision(name):
     return _read("precision", name, PrecisionConfig)
 
 
+def workload_of(config: RunConfig, name: str) -> WorkloadConfig:
+    """The WorkloadConfig called `name`, as the run has it where it is the run's own."""
+    return config.workload if name == config.workload.name else load(name)
+
+
+def precision_of(config: RunConfig, name: str) -> PrecisionConfig:
+    """The PrecisionConfig called `name`, as the run has it where it is the run's own."""
+    return config.precision if name == config.precision.name else precision(name)
+
+
 def _files(group):
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
@@ -54,4 +62,4 @@ def _read(group, name, schema):
 
     node = OmegaConf.load(CONF / group / f"{name}.yaml")
     node.pop("defaults", None)
-    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), node))
+    return checked(node, schema, group)

@@ -1,16 +1,22 @@
-"""Result files: what a run leaves in its folder, and the record by which a sweep goes on where it was killed."""
+"""Result files: what a run leaves in its folder, the record by which it is found again, and what is logged of it."""
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from accel_model.atomic import write_bytes
 from harness.settings.errors import OutputError
-from harness.settings.schema import fingerprint
+from harness.store import tracking
+from harness.store.tracking import Place
 
 RESULT = "result.json"
+TRACE = "trace.halfstep"
+ENTRY = "logged.json"  # keyword arguments of tracking.log
+PARENT = "mlflow_parent.json"  # of a sweep: where its jobs log
+AWAY = "The store went away while this was logged; resume=true logged it anew."
 
 
 def write(path, data):
@@ -38,28 +44,63 @@ def read_json(path):
     return value if isinstance(value, dict) else None
 
 
-def record_path(config):
-    """Where the record of a finished run with these settings lies."""
-    return Path(config.outputs) / "finished" / f"{fingerprint(config)}.json"
+def record_path(outputs: str, key: str) -> Path:
+    """Where the record of the finished run with that key (harness.store.keys.run_key) lies."""
+    return Path(outputs) / "finished" / f"{key}.json"
 
 
-def finished(config):
-    """The folder of an earlier finished run with the same settings, or None."""
-    record = read_json(record_path(config))
+def finished(outputs: str, key: str) -> Path | None:
+    """The folder of an earlier finished run with that key, or None."""
+    record = read_json(record_path(outputs, key))
     if not record or not isinstance(record.get("folder"), str):
         return None
     folder = Path(record["folder"])
     return folder if (folder / RESULT).is_file() else None
 
 
-def finished_run(config):
-    """The id under which the finished run with these settings was last logged, or "" where it was not."""
-    return (read_json(record_path(config)) or {}).get("run_id") or ""
+def mark_finished(outputs: str, key: str, folder: Path, run_id: str = "") -> None:
+    """Record that the run with that key is done, lies in `folder` and is logged as `run_id`."""
+    write_json(record_path(outputs, key), {"folder": str(Path(folder).absolute()), "run_id": run_id})
 
 
-def mark_finished(config, folder, run_id=""):
-    """Record that the run with these settings is done, lies in `folder` and is logged as `run_id`."""
-    write_json(record_path(config), {"folder": str(Path(folder).absolute()), "run_id": run_id})
+def log(outputs: str, key: str, folder: Path, place: Place | None, run_id: str, entry: dict) -> None:
+    """Record the run in `folder` as finished, and log `entry` (keyword arguments of tracking.log) and its files.
+
+    What is logged is written beside the results first, so that a store that goes away loses nothing.
+    Raises TrackingError; resume=true then logs the same later, without computing it again.
+    """
+    write_json(folder / ENTRY, entry)
+    mark_finished(outputs, key, folder, run_id)
+    tracking.log(place, run_id, **entry, folder=folder)
+
+
+def missing(outputs: str, key: str, earlier: Path, place: Place | None) -> dict | None:
+    """The entry of the run that finished in the folder `earlier`, if the store at `place` lacks it, or None.
+
+    A run that the store has joins the sweep of `place`, where that is a sweep's.
+    """
+    entry = read_json(earlier / ENTRY)
+    if place is None or entry is None:
+        return None
+    run_id = (read_json(record_path(outputs, key)) or {}).get("run_id") or ""
+    status = tracking.status(place, run_id)
+    if status == "FINISHED":
+        tracking.join(place, run_id)
+        return None
+    if status:
+        tracking.abandon(place, run_id, "FAILED", AWAY)
+    return entry
+
+
+def write_parent(folder: Path, place: Place) -> None:
+    """Write the Place of a sweep into its folder, for its jobs."""
+    write_json(folder / PARENT, asdict(place))
+
+
+def read_parent(folder: Path) -> Place | None:
+    """The Place that `write_parent` wrote into a sweep's folder, or None where there is none."""
+    found = read_json(folder / PARENT)
+    return Place(**found) if found else None
 
 
 def sweep_table(folder):

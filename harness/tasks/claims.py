@@ -1,43 +1,45 @@
 """task=claims: the claim map, its files, and its runs in MLflow."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
+from harness.flows.claim_map.flow import check_scope
+from harness.flows.claim_map.flow import run as judge_all
+from harness.flows.claim_map.values import ClaimMap, MapConfig
 from harness.report.claim_map import values
+from harness.report.claim_map.answers import headline
+from harness.report.claim_map.page import PICTURES
+from harness.report.claim_map.page import write as write_report
+from harness.report.claim_map.tables import counts_table
+from harness.report.run_values import versions
 from harness.settings import shipped
+from harness.store import files, pages, tracking
+from harness.tasks.job import LONGEST_NAME, Job, tracked
+from harness.text.console import console, show
+
+SECTION, SCHEMA = "map", MapConfig
 
 
-def run_claims(config, folder):
-    """Judge the claims of `config` over its whole map; returns a small dict."""
-    from harness.app import shell_command, tracked
-    from harness.flows.claim_map.flow import check_scope, run
-    from harness.report import headline
-    from harness.report.claim_map.tables import counts_table
-    from harness.store import pages
-    from harness.text.console import console, show
-
-    check_scope(config, shipped.matching(config.map.workloads))  # refused before a store is touched
+def claims(job: Job) -> dict:
+    """Judge the claims over their whole map; returns the folder and how many cells it has."""
+    config = job.config
+    check_scope(config, shipped.matching(config.task.workloads))  # refused before a store is touched
     out = console()
-    name = f"claims {config.accelerator.get('name', '')}"[:22]
-    family = {"sweep": f"claims-{pages.sweep_key(folder)}", "columns": pages.CLAIM_COLUMNS}
-    with tracked(config, name, out, **family) as (place, run_id, told):
-        claim_map = run(config, *told)
-        lines = deliver(claim_map, config, folder, place, run_id, shell_command())
+    name = f"claims {config.accelerator.get('name', '')}"[:LONGEST_NAME]
+    sweep = f"claims-{pages.sweep_key(job.folder)}"
+    with tracked(job, name, out, sweep, pages.CLAIM_COLUMNS) as (place, run_id, told):
+        claim_map = judge_all(config, *told)
+        lines = deliver(claim_map, job, place, run_id)
     counts = counts_table(claim_map)
     show(out, [counts] if counts.rows else [], [*(f"[bold]{line}[/bold]" for line in headline(claim_map)), *lines])
-    return {"folder": str(folder), "cells": len(claim_map.cells)}
+    return {"folder": str(job.folder), "cells": len(claim_map.cells)}
 
 
-def deliver(claim_map, config, folder, place, run_id, command):
+def deliver(claim_map: ClaimMap, job: Job, place: tracking.Place | None, run_id: str) -> list[str]:
     """Write the report and the values, log them, and return the lines for the terminal."""
-    from harness import report
-    from harness.report.run_values import versions
-    from harness.store import files, tracking
-
-    page = report.write(claim_map, folder, command, versions())
+    config, folder, command = job.config, job.folder, job.command
+    page = write_report(claim_map, folder, command, versions())
     files.write_json(folder / files.RESULT, values.as_json(claim_map, config, command, versions()))
-    maps = sorted(path.name for path in (folder / report.PICTURES).glob("claim_map*.png"))
+    maps = sorted(path.name for path in (folder / PICTURES).glob("claim_map*.png"))
     tracking.log(
         place,
         run_id,

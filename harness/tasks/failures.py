@@ -6,6 +6,10 @@ import errno
 import re
 import traceback
 
+from accel_model.errors import AccelModelError
+from baselines.errors import BaselineError
+from harness.settings import CONF
+from harness.settings.errors import HalfstepError
 from harness.settings.schema import RunConfig
 
 LONGEST = 10  # lines of an explanation
@@ -26,10 +30,6 @@ def explained(error):
     """A text of at most LONGEST lines for an error that a user can mend, or None for a bug of the program."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
-
-    from accel_model.errors import AccelModelError
-    from baselines.errors import BaselineError
-    from harness.settings.errors import HalfstepError
 
     if isinstance(error, HalfstepError | AccelModelError | BaselineError):
         return str(error)
@@ -63,10 +63,35 @@ def _of_hydra(error):
 
 
 def _near_settings(text):
-    """A line that names the settings closest to the one that `text` says does not exist, or nothing."""
+    """A line on a setting that `text` says does not exist: the task that has it, or the settings closest to it."""
     found = re.match(r"Could not override '([\w.]+)'", text)
-    near = difflib.get_close_matches(found[1], list(_settings(RunConfig)), n=3) if found else []
+    if not found:
+        return []
+    of_tasks = _settings_of_tasks()
+    name = found[1]
+    if tasks := of_tasks.get(name) or of_tasks.get(name.partition(".")[0]):
+        mark = f"{name} is a setting of task={tasks[0]}: give task={tasks[0]}"
+        return [f"{mark}, or, to measure on a device, baseline.device=cuda" if name in ("gpu", "device") else mark]
+    near = difflib.get_close_matches(name, [*_settings(RunConfig), *of_tasks], n=3)
     return [f"Did you mean {' or '.join(near)}?"] if near else []
+
+
+def _settings_of_tasks():
+    """{setting: names of the tasks that have it} of the files in conf/task, those under `task` left out."""
+    from omegaconf import OmegaConf
+
+    found = {}
+    for path in sorted((CONF / "task").glob("*.yaml")):
+        values = OmegaConf.to_container(OmegaConf.load(path))
+        if "task" not in values:
+            continue  # its settings are all under task, whatever the task
+        groups = [key.strip("/") for one in values.get("defaults", ()) if isinstance(one, dict) for key in one]
+        values |= dict.fromkeys(groups)
+        for name, value in values.items():
+            inner = [f"{name}.{key}" for key in value] if isinstance(value, dict) else []
+            for one in [name, *inner] if name not in ("task", "defaults") else []:
+                found.setdefault(one, []).append(path.stem)
+    return found
 
 
 def _inner_value(text):

@@ -3,42 +3,79 @@
 import logging
 import re
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import baselines
-from baselines.recorded import RECORDED, read_recorded, to_json
+from baselines.recorded import RECORDED, read_recorded
+from baselines.vocabulary import MODES, SCOPES
+from harness import training
 from harness.settings import shipped
 from harness.settings.errors import ConfigError, RecordError
+from harness.settings.fields import above_zero, between, check, some_of
+from harness.settings.schema import RunConfig
 from harness.store import files
+from harness.tasks.job import Job
+from harness.text.console import console, progress, show
 from harness.text.table import Table, ms
 from harness.training.grid import Cell, grid, remaining, work_through
-from harness.training.modes import in_modes, refusal
 
 LOG = logging.getLogger(__name__)
 VENDORS = {"nvidia", "amd", "intel", "apple", "r", "tm", "cpu", "processor"}  # words left out of file names
 
 
-def record(config, folder):
-    """Record what config.record asks for; returns how many measurements were recorded and how many are left.
+@dataclass
+class RecordConfig:
+    """What task=record measures, and where it goes; an empty list stands for the run's own value."""
+
+    folder: str | None
+    workloads: list[str]  # names or patterns
+    precisions: list[str]
+    batches: list[int] = above_zero("1,64", "samples a step", filled=False)
+    modes: list[str] = some_of(MODES)
+    scopes: list[str] = some_of(SCOPES)
+    budget_s: float = above_zero(480, "s")
+    measurement_s: float = above_zero(10, "s")
+    energy_window_s: float = between(0, 600, 2, "s")
+
+    def __post_init__(self):
+        check(self, "record")
+
+
+SECTION, SCHEMA = "record", RecordConfig
+
+
+def record(job: Job) -> dict:
+    """Record what the settings ask for; returns how many measurements were recorded and how many are left.
 
     Raises RecordError where nothing could be recorded.
     """
-    until_s = time.monotonic() + config.record.budget_s
-    from harness.app import shell_command
-    from harness.text.console import console, progress, show
-
+    config, settings = job.config, job.config.task
+    until_s = time.monotonic() + settings.budget_s
     if config.baseline.device == "none":
         raise ConfigError("baseline.device is none: recording needs a device, e.g. baseline.device=auto")
     device = baselines.best_device(config.baseline.device)
     name = baselines.device_context(device)["device"]
-    target = Path(config.record.folder or RECORDED)
+    target = Path(settings.folder or RECORDED)
     wanted = cells(config, device)
-    done = done_keys(of_device(target, name), config.record.scopes) if config.resume else set()
+    done = done_keys(of_device(target, name), settings.scopes) if config.resume else set()
     todo = remaining(wanted, done)
     out = console()
     out.print(f"Recording on {name}: {_count(todo)} of {_count(wanted)} measurements to make, for {target}")
-    written = []
+    written, left = recorded(todo, config, device, target, until_s, out)
+    there = of_device(target, name)
+    lines = [f"Recorded {len(written)} measurements in {target}"]
+    lines += [f"Go on with: {job.command}"] if left and config.resume else []
+    show(out, [recorded_table(name, there)] + ([left_table(left)] if left else []), lines)
+    if left and not (written or (config.resume and there)):
+        raise RecordError(f"nothing was recorded: {left[0].why}")
+    return {"recorded": len(written), "left": _count(one.cell for one in left)}
 
+
+def recorded(todo: list[Cell], config: RunConfig, device: str, target: Path, until_s: float, out: Any) -> tuple:
+    """(paths written to the folder `target`, Lefts) of the Cells `todo`; none begins after `until_s` on the clock."""
+    written = []
     with progress(out) as (say, on_step):
 
         def begin(number, cell):
@@ -46,7 +83,7 @@ def record(config, folder):
             on_step(number - 1, len(todo), float("nan"))
 
         def measured(cell):
-            found, refusals = measure(cell, config, device)
+            found, refusals = training.modes.measure(cell, config, device)
             for one, text in found:
                 written.append(target / file_name(one))
                 files.write(written[-1], text)
@@ -56,30 +93,23 @@ def record(config, folder):
                 out.print(f"  {cell.workload} b{cell.batch_size} {cell.precision} {one.mode}: {one.why}", markup=False)
             return refusals
 
-        left = work_through(todo, measured, until_s, begin=begin)
-    there = of_device(target, name)
-    lines = [f"Recorded {len(written)} measurements in {target}"]
-    lines += [f"Go on with: {shell_command()}"] if left and config.resume else []
-    show(out, [recorded_table(name, there)] + ([left_table(left)] if left else []), lines)
-    if left and not (written or (config.resume and there)):
-        raise RecordError(f"nothing was recorded: {left[0].why}")
-    return {"recorded": len(written), "left": _count(one.cell for one in left)}
+        return written, work_through(todo, measured, until_s, begin=begin)
 
 
-def cells(config, device):
-    """The Cells that config.record (RecordConfig) asks for on a torch device, the most telling first."""
-    settings = config.record
+def cells(config: RunConfig, device: str) -> list[Cell]:
+    """The Cells that the settings ask for on a torch device, the most telling first."""
+    settings = config.task
     modes = tuple(mode for mode in dict.fromkeys(settings.modes) if mode != "graphs" or device.startswith("cuda"))
     if not modes:
         raise ConfigError(f"record.modes is [graphs] and {device} has no CUDA graphs: give record.modes=[eager]")
     precisions = tuple(dict.fromkeys(settings.precisions or [config.precision.name]))
     for precision in precisions:
-        if not _precision(precision, config).trains:
+        if not shipped.precision_of(config, precision).trains:
             raise ConfigError(f"precision {precision} is simulated only: record fp32, tf32, bf16 or fp16")
     if not (settings.workloads or settings.batches or settings.precisions):
         return [Cell(config.workload.name, config.batch_size, config.precision.name, modes)]
     names = shipped.matching(settings.workloads) if settings.workloads else [config.workload.name]
-    own_batches = {name: _workload(name, config).batch_size for name in names}
+    own_batches = {name: shipped.workload_of(config, name).batch_size for name in names}
     return grid(own_batches, settings.batches or [config.batch_size], precisions, modes)
 
 
@@ -95,30 +125,6 @@ def done_keys(measurements, scopes):
     """The set of keys, as `Cell.key` gives them, of which every scope is among `measurements`."""
     found = {((one.workload, one.batch_size, one.precision, one.mode), one.scope) for one in measurements}
     return {key for key, _ in found if all((key, scope) in found for scope in scopes)}
-
-
-def measure(cell, config, device):
-    """([(Measurement, text of its file)], [Refusal]) of a Cell; whatever goes wrong with it is a Refusal.
-
-    On random data: what is timed begins when a batch lies in the host's memory.
-    """
-    settings = config.record
-    plan = baselines.Plan(
-        budget_s=settings.measurement_s,
-        warmup_limit_s=min(settings.measurement_s, baselines.Plan.warmup_limit_s),
-        energy_window_s=settings.energy_window_s if cell.telling else 0,
-    )
-    workload, precision = _workload(cell.workload, config), _precision(cell.precision, config)
-    found, refused = in_modes(
-        workload, precision, cell.batch_size, device, cell.modes, tuple(settings.scopes), plan, config.seed
-    )
-    texts = []
-    for one in found:
-        try:
-            texts.append((one, to_json(one)))
-        except baselines.BaselineError as error:
-            refused.append(refusal(one.mode, error))
-    return texts, refused
 
 
 def file_name(measurement):
@@ -174,11 +180,3 @@ def _count(found):
 
 def _words(text):
     return re.findall(r"[a-z0-9]+", text.lower())
-
-
-def _workload(name, config):
-    return config.workload if name == config.workload.name else shipped.load(name)
-
-
-def _precision(name, config):
-    return config.precision if name == config.precision.name else shipped.precision(name)

@@ -1,27 +1,33 @@
 """What happens around a sweep: its store is created once, in the parent, and its parent run is closed at its end."""
 
 import atexit
-import json
 import logging
-from dataclasses import asdict, replace
+from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 from hydra.experimental.callback import Callback
 
+from harness.report import listings
+from harness.report.pictures.sweep import sweep
+from harness.settings.errors import OutputError, TrackingError
+from harness.settings.schema import TrackingConfig, checked
+from harness.store import files, pages, tracking
+from harness.tasks.failures import explained
+from harness.text.console import console, show
+from harness.text.table import as_markdown
+
 LOG = logging.getLogger(__name__)
-PARENT_FILE = "mlflow_parent.json"
+LOGGED = "run"  # the task whose jobs are logged as a sweep's
 
 
 class SweepCallback(Callback):
     """Hydra's hooks: jobs of a sweep read what `on_multirun_start` writes into the sweep's folder."""
 
     def on_multirun_start(self, config, **_):
-        from harness.settings.schema import TaskName, to_config
-        from harness.store import files, pages, tracking
-
-        if config.task.name is not TaskName.run:
+        if config.task.name != LOGGED:
             return
-        place = tracking.prepare(to_config(config.tracking))
+        place = tracking.prepare(checked(config.tracking, TrackingConfig, "tracking"))
         if place is None:
             return
         folder = Path(config.hydra.sweep.dir).absolute()
@@ -29,14 +35,12 @@ class SweepCallback(Callback):
         place = replace(place, sweep=pages.sweep_key(folder))
         run_id = tracking.start(place, pages.sweep_name(planned or "?"), pages.RUN_COLUMNS)
         place = replace(place, parent_run_id=run_id)
-        files.write_json(folder / PARENT_FILE, asdict(place))
+        files.write_parent(folder, place)
         # Hydra does not call on_multirun_end where a job failed
         atexit.register(close_parent, place, folder, planned)
 
     def on_job_end(self, config, job_return, **_):
         from hydra.core.utils import JobStatus
-
-        from harness.tasks.failures import explained
 
         if job_return.status == JobStatus.FAILED and config.hydra.mode.name == "MULTIRUN":
             error = job_return._return_value
@@ -46,8 +50,6 @@ class SweepCallback(Callback):
 
 def planned_jobs(hydra):
     """How many jobs Hydra's own sweeper makes of the command line, or None where another sweeper decides."""
-    from math import prod
-
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -65,13 +67,6 @@ def close_parent(place, folder, planned):
 
     planned: jobs of the sweep, or None where only those that started are known.
     """
-    from harness.report import listings
-    from harness.report.pictures.sweep import sweep
-    from harness.settings.errors import OutputError, TrackingError
-    from harness.store import files, tracking
-    from harness.text.console import console, show
-    from harness.text.table import as_markdown
-
     table = files.sweep_table(folder)
     started = sum(path.is_dir() and path.name.isdigit() for path in folder.iterdir())
     done, of = len(table.get("run", [])), max(planned or 0, started)
@@ -79,12 +74,12 @@ def close_parent(place, folder, planned):
     told = answer if started == of else f"{answer}, {of - started} of them were not started"
     shown = [listings.sweep_table(table)] if done else []
     show(console(), shown, [f"{told}: {folder}", *tracking.browse(place, place.parent_run_id, charts=True)])
-    rows, files = listings.sweep_rows(table), []
+    rows, pictures = listings.sweep_rows(table), []
     try:
         if rows:
-            files.append(folder / "sweep.png")
-            files.write(files[0], sweep(rows, f"{answer}: time of a training step, measured over simulated"))
-        picture = "![Measured and simulated time of each run](artifact:sweep.png)\n" if files else ""
+            pictures.append(folder / "sweep.png")
+            files.write(pictures[0], sweep(rows, f"{answer}: time of a training step, measured over simulated"))
+        picture = "![Measured and simulated time of each run](artifact:sweep.png)\n" if pictures else ""
         again = "" if done == of else " The same command with `resume=true` goes on with it."
         text = [f"**{told}.**{again} Results in `{folder}`.", "", picture, *map(as_markdown, shown), ""]
         tracking.log(
@@ -95,17 +90,9 @@ def close_parent(place, folder, planned):
             tables={"sweep.json": table} if done else {},
             description="\n".join(text),
             answer=told,
-            files=files,
+            files=pictures,
         )
         killed = started < of or (done < of and tracking.killed(place))
         tracking.finish(place, place.parent_run_id, "FINISHED" if done == of else "KILLED" if killed else "FAILED")
     except (TrackingError, OutputError) as error:
         LOG.error("the sweep's parent run is left open: %s", error)
-
-
-def read_parent(folder):
-    """The Place that `on_multirun_start` wrote into the sweep's `folder`, or None where there is none."""
-    from harness.store.tracking import Place
-
-    path = Path(folder) / PARENT_FILE
-    return Place(**json.loads(path.read_text())) if path.is_file() else None

@@ -2,6 +2,7 @@
 
 import sysconfig
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 import torch
@@ -9,8 +10,33 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from harness.settings.errors import DataError
-from harness.settings.schema import DataName
+
+
+class DataName(Enum):
+    digits = "digits"
+    mnist = "mnist"
+    cifar10 = "cifar10"
+    imagenet = "imagenet"
+    python_source = "python_source"
+    text = "text"
+    synthetic = "synthetic"
+
+
 from harness.training.step import is_text
+
+
+@dataclass
+class DataConfig:
+    """Which samples to train on."""
+
+    name: DataName
+    root: str | None = None
+    workers: int = 0
+
+
+def schema_of(name):
+    return DataConfig
+
 
 HELD_OUT = 0.2  # of data without a split of their own
 SYNTHETIC_BATCHES = 4  # different batches that synthetic training goes round

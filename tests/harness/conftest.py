@@ -2,7 +2,6 @@
 
 import pytest
 
-
 from tests.helpers.program import CONF
 
 
@@ -12,12 +11,11 @@ def compose():
     from hydra import compose as of_hydra
     from hydra import initialize_config_dir
 
-    from harness.settings.schema import register, to_config
+    from harness.tasks.job import read_config
 
     def composed(*overrides):
-        register()
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            return to_config(of_hydra("config", overrides=list(overrides)))
+            return read_config(of_hydra("config", overrides=list(overrides)))
 
     return composed
 

@@ -4,88 +4,63 @@ results; traces and replays are kept in config.outputs/cache, so that a second r
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
 
-from accel_model import Trace, replay
+from accel_model import Trace, compute_floor_s, replay
 from accel_model.energy_parts import energy_by_part
 from accel_model.errors import AccelModelError
+from baselines import Measurement
 from harness.flows.claim_map import live, placed
 from harness.flows.claim_map.rows import batch_of, equal_quality, known_rows, timed
 from harness.flows.claim_map.values import Cell, ClaimMap, Profile, Step
 from harness.flows.replays import replay_groups
-from harness.flows.run import compute_floor_s
+from harness.flows.run import quiet, unseen
 from harness.flows.traces import stored
 from harness.judging import breakeven
 from harness.judging.claims import judge, ratio_of
-from harness.judging.compare import compare, simulate
+from harness.judging.compare import Comparison, compare, simulate
 from harness.judging.completions import Completions
 from harness.judging.model_error import of_settings
 from harness.settings import shipped
 from harness.settings.errors import ConfigError, HalfstepError
-from harness.settings.schema import Metric
+from harness.settings.schema import RunConfig
 
 
-def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
-    """The ClaimMap of `config` (RunConfig). say: told what is being done. on_step: told steps done and planned."""
-    completions = Completions.of(config.accelerator)
-    names = shipped.matching(config.map.workloads)
+def run(config: RunConfig, say: Callable = quiet, on_step: Callable = unseen) -> ClaimMap:
+    """The ClaimMap of `config`, whose task is a MapConfig. say, on_step: as of harness.flows.run.run."""
+    completions, names = Completions.of(config.accelerator), shipped.matching(config.task.workloads)
     check_scope(config, names)
-    settings = {name: workload(name, config) for name in names}
+    settings = {name: shipped.workload_of(config, name) for name in names}
     own_batches = {name: one.batch_size for name, one in settings.items()}
-    rows, failures = known_rows(config, names)
     trained, layers, layers_title = (
         live.trained(config, say, on_step) if config.workload.name in names else ([], {}, ("", "", ""))
     )
-    rows = trained + rows
+    known, failures = known_rows(config, names)
     arrays, no_arrays = placed.arrays(config)
-    wanted = batches_wanted(config, names, own_batches, rows, arrays)
+    wanted = batches_wanted(config, own_batches, trained + known, arrays)
     paths, refused = captured_all(config, settings, wanted, say, on_step)
     measured, not_measured = live.measured(config, paths, say, on_step)
-    rows, failures = measured + rows, failures + no_arrays + refused + not_measured
-    cache = Path(config.outputs) / "cache" / "replays"
-    workers = config.map.workers or os.cpu_count() or 1
-
-    def replayed(keys, told=lambda done, total: None):
-        groups = {}
-        for key in keys:
-            groups.setdefault((key[0], key[2]), []).append((key, paths[key]))
-        return replay_groups(list(groups.values()), completions.designs, cache, workers, config.map.break_even, told)
-
     say(f"Replaying {len(paths)} training steps on {len(completions):,} completions")
-    lost = {key: found for key, found in replayed(paths, lambda d, n: on_step(d, n, float("nan"))) if _failed(found)}
-    failures += [(_name(key), str(error)) for key, error in lost.items()]
-    steps, cells, profiles = {}, [], {}
+    lost = {key: found for key, found in replayed(paths, config, completions, on_step) if _failed(found)}
+    steps, cells, profiles = {}, (), {}
     for number, name in enumerate(names):
         say(f"Judging {name}")
         on_step(number, len(names), float("nan"))
-        keys = [key for key in paths if key[0] == name and key not in lost]
-        traces = {key: Trace.load(paths[key]) for key in keys}
-        reports = dict(replayed(keys))
-        steps |= {key: step_of(key, traces[key], reports[key], completions) for key in keys}
-        mine = [row for row in rows if row.workload == name]
-        mine += placed.rows(arrays, name, config, {key: trace for key, trace in traces.items() if key in steps})
-        for row in mine:
-            key = (name, batch_of(row, own_batches), row.precision)
-            if key in steps:
-                other = (*key[:2], config.map.without_parity)
-                cells.append(cell_of(row, key, other, config, completions, traces, reports, steps))
-        if (key := (name, own_batches[name], config.map.precisions[0])) in steps:
-            report = replay(traces[key], completions.designs[:1])
-            parts = energy_by_part(traces[key], completions.designs[:1], report)
-            steps[key] = replace(
-                steps[key], energy_by_part_j={part: float(joules[0]) for part, joules in parts.items()}
-            )
-            profiles[name] = Profile(steps[key], traces[key], report)
-    spoken = [cell for cell in cells if any(verdict.decides for verdict in cell.verdicts)]
-    failures += [
-        (name, "no baseline that a claim can rest on is known")
-        for name in names
-        if not any(cell.step.workload == name for cell in spoken)
-    ]
+        mine = {key: path for key, path in paths.items() if key[0] == name and key not in lost}
+        rows = [row for row in measured + trained + known if row.workload == name]
+        traces = {key: Trace.load(path) for key, path in mine.items()}
+        replays = Replays(config, completions, traces, dict(replayed(mine, config, completions)))
+        found = judged(name, own_batches[name], rows, arrays, replays)
+        steps, cells, profiles = steps | found[0], cells + found[1], profiles | found[2]
+    failures += no_arrays + refused + not_measured
+    failures += [(_name(key), str(error)) for key, error in lost.items()]
+    spoken = {cell.step.workload for cell in cells if any(verdict.decides for verdict in cell.verdicts)}
+    failures += [(name, "no baseline that a claim can rest on is known") for name in names if name not in spoken]
     return ClaimMap(
         accelerator=str(completions.designs.name[0]),
         design=completions.designs[:1],
@@ -94,18 +69,64 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
         claims=dict(config.claim),
         model_error=of_settings(config.compare, "time"),
         steps=steps,
-        cells=tuple(cells),
+        cells=cells,
         profiles=profiles,
         layers=layers,
         layers_title=layers_title,
         failures=tuple(failures),
-        without_parity=config.map.without_parity or "",
+        without_parity=config.task.without_parity or "",
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Replays:
+    """The steps of one workload on all completions, by (workload, batch, precision)."""
+
+    config: RunConfig
+    completions: Completions
+    traces: dict  # {key: Trace}
+    reports: dict  # {key: Replayed}
+
+    def comparison(self, baseline: Measurement, key: tuple) -> Comparison:
+        """The Comparison of a Measurement with the step `key`."""
+        floor_s = compute_floor_s(self.traces[key], self.completions.designs)
+        simulation = simulate(self.reports[key].report, floor_s, baseline.scope)
+        return compare(baseline, simulation, shipped.precision(key[2]).operands, self.config.compare)
+
+
+def replayed(paths, config, completions, on_step=unseen):
+    """Yield (key, Replayed or error) of every step in `paths`, {(workload, batch, precision): path of its trace}."""
+    groups = {}
+    for key, path in paths.items():
+        groups.setdefault((key[0], key[2]), []).append((key, path))
+    cache, workers = Path(config.outputs) / "cache" / "replays", config.task.workers or os.cpu_count() or 1
+    yield from replay_groups(
+        *(list(groups.values()), completions.designs, cache, workers, config.task.break_even),
+        lambda done, total: on_step(done, total, float("nan")),
+    )
+
+
+def judged(name, own_batch, rows, arrays, replays):
+    """({key: Step}, Cells, {name: Profile}) of one workload; arrays: PlacedArrays that are baselines of it too."""
+    config, completions = replays.config, replays.completions
+    steps = {key: step_of(key, trace, replays.reports[key], completions) for key, trace in replays.traces.items()}
+    cells = []
+    for row in rows + placed.rows(arrays, name, config, replays.traces):
+        key = (name, row.baseline.batch_size or own_batch, row.precision)
+        if key in steps:
+            cells.append(cell_of(row, key, replays, steps))
+    if (key := (name, own_batch, config.task.precisions[0])) not in steps:
+        return steps, tuple(cells), {}
+    trace, nominal = replays.traces[key], completions.designs[:1]
+    report = replay(trace, nominal)
+    parts = {part: float(joules[0]) for part, joules in energy_by_part(trace, nominal, report).items()}
+    steps[key] = replace(steps[key], energy_by_part_j=parts)
+    return steps, tuple(cells), {name: Profile(steps[key], trace, report)}
 
 
 def check_scope(config, names):
     """Raise ConfigError where there is no claim, none speaks of any of the workloads, or a precision is none."""
-    for precision in filter(None, [*config.map.precisions, config.map.without_parity]):
+    for precision in filter(None, [*config.task.precisions, config.task.without_parity]):
         equal_quality(precision)
     if not config.claim:
         raise ConfigError("there is no claim to judge: give one, e.g. claim=[seed_training_time]")
@@ -118,20 +139,16 @@ def check_scope(config, names):
         )
 
 
-def workload(name, config):
-    """The WorkloadConfig called `name`, as the run has it where it is the run's own."""
-    return config.workload if name == config.workload.name else shipped.load(name)
-
-
-def batches_wanted(config, names, own_batches, rows, arrays):
+def batches_wanted(config, own_batches, rows, arrays):
     """{(workload, precision): sorted batches} of every training step that is replayed."""
-    wanted = {(name, config.map.precisions[0]): {own_batches[name], *config.map.batches} for name in names}
+    settings, names = config.task, list(own_batches)
+    wanted = {(name, settings.precisions[0]): {own_batches[name], *settings.batches} for name in names}
     for row in rows:
         wanted.setdefault((row.workload, row.precision), set()).add(batch_of(row, own_batches))
     for name in names:
         for precision in placed.precisions(arrays, config):
-            wanted.setdefault((name, precision), set()).update(config.map.batches)
-    if other := config.map.without_parity:
+            wanted.setdefault((name, precision), set()).update(settings.batches)
+    if other := settings.without_parity:
         for row in rows:
             wanted.setdefault((row.workload, other), set()).add(batch_of(row, own_batches))
     return {key: sorted(batches) for key, batches in wanted.items()}
@@ -178,30 +195,26 @@ def step_of(key, trace, replayed, completions):
     )
 
 
-def cell_of(row, key, other, config, completions, traces, reports, steps):
-    """The Cell of one Row; `other` is the key of the same step at the precision of the sensitivity without parity."""
-    trace = traces[key]
-    baseline = timed(row, trace, key[1])
-    one = compared(baseline, key, config, completions, traces, reports)
-    verdicts = tuple(judge(name, claim, one, key[0], completions) for name, claim in config.claim.items())
+def cell_of(row, key, replays, steps):
+    """The Cell of one Row with the step `key`; without parity, the same step at the precision of that sensitivity."""
+    config, (name, batch, _) = replays.config, key
+    baseline = timed(row, replays.traces[key], batch)
+    one, other = replays.comparison(baseline, key), (name, batch, config.task.without_parity)
     without_parity = ()
     if other in steps and other != key:
-        unequal = compared(baseline, other, config, completions, traces, reports)
-        without_parity = tuple(
-            judge(name, replace(claim, parity=False), unequal, key[0], completions)
-            for name, claim in config.claim.items()
-        )
-    curves = reports[key].curves
+        unequal = {claim_name: replace(claim, parity=False) for claim_name, claim in config.claim.items()}
+        without_parity = verdicts(unequal, replays.comparison(baseline, other), name, replays.completions)
+    curves = replays.reports[key].curves
     return Cell(
         step=steps[key],
         baseline=baseline,
         measured_s=tuple(float(value) for value in one.measured_s),
         simulated_s=tuple(float(value) for value in one.simulated_s[:, 0]),
         speedup=tuple(float(value) for value in one.speedups[:, 0]),
-        verdicts=verdicts,
+        verdicts=verdicts(config.claim, one, name, replays.completions),
         break_even=tuple(
             breakeven.smallest(curves, baseline.step_s * ratio_of(claim), baseline.scope)
-            if curves is not None and claim.metric is not Metric.energy_reduction
+            if curves is not None and claim.rule.quantity == "time"
             else {}
             for claim in config.claim.values()
         ),
@@ -210,11 +223,9 @@ def cell_of(row, key, other, config, completions, traces, reports, steps):
     )
 
 
-def compared(baseline, key, config, completions, traces, reports):
-    """The Comparison of a Measurement with the replayed step `key`."""
-    floor_s = compute_floor_s(traces[key], completions.designs)
-    simulation = simulate(reports[key].report, floor_s, baseline.scope)
-    return compare(baseline, simulation, shipped.precision(key[2]).operands, config.compare)
+def verdicts(claims, comparison, workload_name, completions):
+    """The Verdict of each of {name: ClaimConfig} on one Comparison."""
+    return tuple(judge(name, claim, comparison, workload_name, completions) for name, claim in claims.items())
 
 
 def _failed(found):

@@ -22,19 +22,19 @@ ENERGY_WINDOW_S = 0.3
 
 def trained(config, say, on_step):
     """(rows, layer table, layer title) of a short training of the run's own workload; empty where none is asked for."""
-    if not config.map.train_steps or not run.live_device(config):
+    if not config.task.train_steps or not run.live_device(config):
         return [], {}, ("", "", "")
     short = replace(
         config,
         baseline=replace(config.baseline, kinds=["live"]),
         compare=replace(config.compare, ceiling_of=None),
-        train=replace(config.train, steps=config.map.train_steps),
+        train=replace(config.train, steps=config.task.train_steps),
     )
     result = run.run(short, say, on_step)
     rows = [
         Row(config.workload.name, config.precision.name, one.baseline)
         for one in result.comparisons
-        if config.precision.name in config.map.precisions
+        if config.precision.name in config.task.precisions
     ]
     return rows, layers.layer_table(result), run_values.layer_title(result, short)
 
@@ -45,12 +45,12 @@ def measured(config, paths, say, on_step):
     The smallest steps come first, and what map.live_budget_s leaves no time for is a failure that says so.
     """
     device = run.live_device(config)
-    if not device or not config.map.live_budget_s:
+    if not device or not config.task.live_budget_s:
         return [], []
     from harness.tasks.record import measure
     from harness.training.train import check_memory
 
-    until_s = time.monotonic() + config.map.live_budget_s
+    until_s = time.monotonic() + config.task.live_budget_s
     settings = replace(
         config.record, measurement_s=MEASUREMENT_S, energy_window_s=ENERGY_WINDOW_S, scopes=["step_and_copy"]
     )
@@ -59,7 +59,7 @@ def measured(config, paths, say, on_step):
     rows, failures, macs_per_s, skipped = [], [], 0.0, 0
     keys = [key for key in paths if precision_config(key[2]).trains]
     traces = {key: Trace.load(paths[key]) for key in keys}
-    say(f"Measuring on {device}, at most {config.map.live_budget_s:.3g} s (map.live_budget_s)")
+    say(f"Measuring on {device}, at most {config.task.live_budget_s:.3g} s (map.live_budget_s)")
     for number, key in enumerate(sorted(keys, key=lambda key: int(traces[key].ops.macs.sum()))):
         on_step(number, len(keys), float("nan"))
         name, batch, precision = key

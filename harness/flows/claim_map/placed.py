@@ -19,7 +19,7 @@ def arrays(config):
         found = baselines.placed()
     except baselines.BaselineError as error:
         return [], [("placed-and-routed arrays", str(error))]
-    wanted = [one for one in found if any(one.precision in equal_quality(p) for p in config.map.precisions)]
+    wanted = [one for one in found if any(one.precision in equal_quality(p) for p in config.task.precisions)]
     several = [one for one in wanted if len(one.seeds) >= FEWEST]
     notes = [
         (f"{one.name}, placed and routed", f"{len(one.seeds)} of {FEWEST} seeds at least, so its clock has no spread")
@@ -40,8 +40,8 @@ def arrays(config):
 
 
 def precisions(arrays, config):
-    """Those of config.map.precisions that meet any of `arrays`, in their order."""
-    return [p for p in config.map.precisions if any(one.precision in equal_quality(p) for one in arrays)]
+    """Those of config.task.precisions that meet any of `arrays`, in their order."""
+    return [p for p in config.task.precisions if any(one.precision in equal_quality(p) for one in arrays)]
 
 
 def designs(array):
@@ -57,7 +57,7 @@ def rows(arrays, name, config, traces):
     found = []
     for array in arrays:
         for precision in precisions([array], config):
-            keys = [key for key in traces if key[0] == name and key[2] == precision and key[1] in config.map.batches]
+            keys = [key for key in traces if key[0] == name and key[2] == precision and key[1] in config.task.batches]
             reports = replay_all([traces[key] for key in keys], designs(array), must_run=False)
             for key, report in zip(keys, reports, strict=True):
                 if report.runs.all():

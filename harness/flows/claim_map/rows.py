@@ -26,7 +26,7 @@ class Row:
 def known_rows(config, names):
     """(Rows, notes) of the recorded and published baselines of the workloads called `names`.
 
-    Recorded ones are taken at the batches of config.map, published ones at their own. A published rate of operations
+    Recorded ones are taken at the batches of config.task, published ones at their own. A published rate of operations
     becomes the time of a step at `derived`. notes: (what, why) of rows that no asked-for precision is of equal quality
     to.
     """
@@ -35,18 +35,18 @@ def known_rows(config, names):
     for name in names:
         found = baselines.load(workload=name, kinds=kinds, relative_uncertainty=config.compare.published_uncertainty)
         for one in found:
-            if one.kind == "recorded" and one.batch_size not in config.map.batches:
+            if one.kind == "recorded" and one.batch_size not in config.task.batches:
                 continue
             if not one.samples_s.size and math.isnan(one.macs_per_s):
                 continue  # a rate without a batch: nothing to replay
-            classes = [precision for precision in config.map.precisions if one.precision in equal_quality(precision)]
+            classes = [precision for precision in config.task.precisions if one.precision in equal_quality(precision)]
             rows += [Row(name, precision, one) for precision in classes]
             if not classes:
                 unmatched.setdefault((name, one.precision), []).append(one.device)
     notes = [
         (
             f"{len(devices)} baselines of {name} at {precision}",
-            f"none of map.precisions ({', '.join(config.map.precisions)}) is of equal quality",
+            f"none of map.precisions ({', '.join(config.task.precisions)}) is of equal quality",
         )
         for (name, precision), devices in unmatched.items()
     ]

@@ -10,10 +10,28 @@ from baselines import Measurement
 from harness.judging.claims import Verdict
 from harness.judging.completions import Effect, OpenValue
 from harness.judging.model_error import ModelError
+from harness.settings.fields import above_zero, between, check, some
 from harness.settings.schema import ClaimConfig
 
 if TYPE_CHECKING:
     from harness.judging.breakeven import Answer, Curves
+
+
+@dataclass
+class MapConfig:
+    """What task=claims compares: `map` in conf/task/claims.yaml."""
+
+    without_parity: str | None
+    break_even: bool
+    workloads: list[str] = some('"imagenet_*"')
+    batches: list[int] = above_zero(64, "samples a step")
+    precisions: list[str] = some("fp32")
+    train_steps: int = between(0, 1_000_000, 200, "steps")
+    live_budget_s: float = between(0, 1_000_000, 20, "s")
+    workers: int | None = above_zero(2)
+
+    def __post_init__(self):
+        check(self, "map")
 
 
 @dataclass(frozen=True, eq=False)

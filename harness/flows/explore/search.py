@@ -3,17 +3,19 @@
 Values in, values out: a search is a generator of States, each of which a later search goes on from.
 """
 
-import hashlib
 import time
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from accel_model import Trace, contents, replay
+from accel_model import Trace, replay
 from accel_model.silicon.area import area_mm2, mac_um2
 from accel_model.space import Space
 from accel_model.types import PRECISIONS, dtype_of
 from harness.flows.explore import pareto
+from harness.settings.fields import above_zero, check, some_of
+from harness.store.keys import exploration_key
 
 METRICS = ("step_s", "energy_j", "area_mm2", "watts", "utilisation")
 """What is kept of each design of a front; watts is the average over the step, the area a proxy."""
@@ -21,6 +23,27 @@ LIMITS = ("macs_most", "area_most_mm2", "no_tile", "dram_capacity", "watts_most"
 """Why a design is left out; of several, the first."""
 BATCH_CELLS = 1_500_000  # (designs, ops) replayed at a time
 LARGEST_BATCH, SMALLEST_BATCH = 2**15, 2**10  # designs
+
+
+OBJECTIVES = METRICS[:4]  # what may be minimised
+
+
+@dataclass
+class ExploreConfig:
+    """What task=explore searches: a file in conf/explore."""
+
+    trace: str | None  # file to read; None: the workload's step is captured
+    space: dict[str, Any]  # choices of an accelerator's fields
+    objectives: list[str] = some_of(OBJECTIVES, distinct=True)  # all minimised
+    macs_most: float | None = above_zero(100, "MAC units")
+    area_most_mm2: float | None = above_zero(100, "mm2")
+    watts_most: float | None = above_zero(100, "W")
+    grid_most: int = above_zero(3_000_000, "designs")
+    trials: int = above_zero(4096, "designs")
+    population: int = above_zero(256, "designs")
+
+    def __post_init__(self):
+        check(self, "explore")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,15 +85,14 @@ def widest(trace):
     return max((name for name in PRECISIONS if dtype_of(name) in used), key=mac_um2, default="fp32")
 
 
-def fingerprint(problem, **settings):
-    """Hex digest of what decides what is found: trace, space, objectives, limits, `settings`, the model's code."""
-    digest = hashlib.sha256(repr((problem.precision, problem.objectives, problem.limits, settings)).encode())
-    parts = [*contents.of_trace(problem.trace), contents.of_model()]
-    for choices in (problem.space.axes, problem.space.fixed):
-        parts += contents.of_arrays(choices)
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()[:16]
+def key_of(problem: Problem, **settings: int) -> str:
+    """The key (harness.store.keys) of the search of a Problem; settings: of the sampler, {} for a grid."""
+    decisive = settings | {
+        "precision": problem.precision,
+        "objectives": problem.objectives,
+        "limits": problem.limits,
+    }
+    return exploration_key(problem.trace, (problem.space.axes, problem.space.fixed), decisive)
 
 
 def score(problem, digits):

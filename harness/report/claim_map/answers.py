@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.judging.claims import contradiction, metric_text, speedup
+from harness.judging.claims import contradiction, speedup
 from harness.report.words import DEVICE_KINDS, dataset, key_of, number
-from harness.settings.schema import Metric
 
 WORDS = {
     "all": "supported by all completions",
@@ -120,17 +119,11 @@ def _answer(claim_map, index, name, claim):
 
 def asks(claim):
     """What a claim asks for, in words."""
-    what = {
-        Metric.time_reduction: "less time",
-        Metric.throughput_gain: "throughput",
-        Metric.speedup: "speed-up",
-        Metric.energy_reduction: "less energy",
-    }[claim.metric]
-    value = metric_text(claim.metric, claim.threshold)
-    if claim.metric in (Metric.time_reduction, Metric.energy_reduction):
-        value = value.lstrip("+")
-    equals = "" if claim.metric is Metric.speedup else f", {speedup(claim):.3g}x"
-    return f"{value} {what}{equals}"
+    rule, factor = claim.rule, f"{speedup(claim):.3g}x"
+    value = rule.text(claim.threshold)
+    if value == factor:
+        return f"{value} {rule.noun}"
+    return f"{value.lstrip('+') if rule.noun.startswith('less') else value} {rule.noun}, {factor}"
 
 
 def _short(counts):

@@ -19,7 +19,6 @@ from harness.report.pictures.heatmap import heatmap
 from harness.report.pictures.roofline import left_out, roofline
 from harness.report.pictures.sensitivity import sensitivity
 from harness.report.pictures.time import time_absolute, time_shares
-from harness.settings.schema import Metric
 
 
 def heatmap_picture(panel):
@@ -52,7 +51,7 @@ def completions_picture(claim_map, workload):
 
 def timed(claim_map):
     """{name: ClaimConfig} of the claims on time."""
-    return {name: claim for name, claim in claim_map.claims.items() if claim.metric is not Metric.energy_reduction}
+    return {name: claim for name, claim in claim_map.claims.items() if claim.rule.quantity == "time"}
 
 
 def spread_row(claim_map, cell, verdict):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from harness.judging.claims import percent
 from harness.report import words
+from harness.settings.metrics import percent
 from harness.text.table import Table
 
 MODES = ("eager", "graphs", "compiled")

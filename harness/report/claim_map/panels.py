@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from harness.judging.claims import metric_text
 from harness.report import words
 from harness.report.claim_map.answers import asks
+from harness.settings.metrics import metric_text
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.resources import files
 
-from harness.judging.claims import percent
 from harness.report import words
 from harness.report.claim_map import tables as of
 from harness.report.claim_map.answers import WORDS
@@ -24,6 +23,7 @@ from harness.report.claim_map.panels import Panel, panels
 from harness.report.energies import energy_table
 from harness.report.parity import parity_table
 from harness.report.pictures.canvas import Picture
+from harness.settings.metrics import percent
 from harness.text.table import Table
 
 

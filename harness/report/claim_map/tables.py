@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
-from harness.judging.claims import metric_text, percent, share_text, verdict_text
+from harness.judging.claims import share_text, verdict_text
 from harness.report import words
 from harness.report.claim_map.answers import WORDS, by_kind
 from harness.report.claim_map.modes import modes_table
 from harness.report.claim_map.panels import ordered
 from harness.report.energies import energy_table
+from harness.settings.metrics import metric_text, percent
 from harness.text.table import Table
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
-from harness.judging.claims import OUTCOMES, metric_text, verdict_text
+from harness.judging.claims import OUTCOMES, verdict_text
 from harness.report import headline
 from harness.report.claim_map.answers import WORDS, answers
 from harness.report.claim_map.cells import row
 from harness.report.run_values import verdict_values
-from harness.settings.schema import fingerprint
+from harness.settings.metrics import metric_text
 from harness.settings.shipped import short_name
+from harness.store.keys import run_key
 
 SCHEMA = 1
 SHOWN = (
@@ -32,11 +33,11 @@ def params(claim_map, config):
         "completions": claim_map.completions,
         "claims": ", ".join(claim_map.claims),
         "workloads": ", ".join(dict.fromkeys(step.workload for step in claim_map.steps.values())),
-        "precisions": ", ".join(config.map.precisions),
-        "batches": ", ".join(map(str, config.map.batches)),
+        "precisions": ", ".join(config.task.precisions),
+        "batches": ", ".join(map(str, config.task.batches)),
         "model_error": f"{claim_map.model_error.low:.3g} to {claim_map.model_error.high:.3g}",
         "seed": config.seed,
-        "fingerprint": fingerprint(config),
+        "fingerprint": run_key(config),
     }
 
 

@@ -4,7 +4,6 @@ import pytest
 
 from harness.settings import shipped
 from harness.settings.errors import ConfigError
-from harness.settings.schema import fingerprint
 from tests.helpers.program import CONF, halfstep
 
 GROUPS = ["task", "workload", "data", "accelerator", "baseline", "precision", "claim", "tracking", "experiment"]
@@ -19,6 +18,8 @@ def test_every_file_of_every_group_composes(compose, group, name):
     found = getattr(config, group, None)
     if group == "claim":
         assert list(found) == [name]
+    elif group == "task":
+        assert found is None or found.__module__.startswith("harness.")
     elif group not in ("experiment", "accelerator"):
         assert str(getattr(found.name, "value", found.name)) == name
 
@@ -83,10 +84,3 @@ def test_help_shows_the_groups_and_the_examples(tmp_path):
     assert done.returncode == 0
     assert "mnist_lenet5" in done.stdout
     assert "hydra/launcher=joblib" in done.stdout
-
-
-def test_the_fingerprint_tells_results_apart_and_leaves_out_where_they_go(compose):
-    plain = fingerprint(compose())
-    assert plain == fingerprint(compose("tracking=none", "outputs=elsewhere", "resume=true"))
-    others = ["seed=1", "batch_size=32", "workload=mnist_mlp", "precision=bf16", "accelerator.array.value=[64,16,1]"]
-    assert len({plain, *(fingerprint(compose(other)) for other in others)}) == len(others) + 1

@@ -1,18 +1,52 @@
-"""task=baselines: what is known of measured devices, filtered, with what is left out and why."""
+"""task=baselines: list what is known of measured devices, filtered, with what is left out and why."""
 
 import difflib
 import re
 from collections import Counter
+from dataclasses import dataclass, fields
 
-import baselines
+from baselines import left_out, load
 from baselines.catalogue import LOADED_KINDS
+from baselines.vocabulary import KINDS
 from harness.report.listings import baseline_table, source_lines
 from harness.settings.errors import ConfigError
-from harness.settings.schema import FILTERS
+from harness.settings.fields import check, one_of
+from harness.tasks.job import Job
+from harness.text.console import console, show
 from harness.text.table import Table
 
 NEAR = 8  # names shown of what there is
 PART_OF = {"gpu": "device", "fpga": "device", "device": "device", "model": "model"}  # filters by a part of a name
+
+
+@dataclass
+class ListConfig:
+    """What task=baselines lists: filters beside workload and precision, parts of a name in any spelling; None: all."""
+
+    gpu: str | None
+    fpga: str | None
+    device: str | None  # of any kind
+    model: str | None
+    year: int | None
+    left_out: bool  # list the published rows that are no baselines too, with their reasons
+    kind: str | None = one_of(KINDS[1:])
+
+    def __post_init__(self):
+        check(self, "")
+
+
+SECTION, SCHEMA = "", ListConfig
+
+
+def baselines(job: Job) -> dict:
+    """List the recorded and published baselines that pass the filters, with their sources; returns how many."""
+    config = job.config
+    workload, precision = (getattr(config, name).name if job.sets(name) else None for name in ("workload", "precision"))
+    found, lines, count = tables(config, workload, precision)
+    out = console()
+    show(out, found, [])
+    out.print(*lines, sep="\n", markup=False, soft_wrap=True)
+    return {"rows": count}
 
 
 def tables(config, workload=None, precision=None):
@@ -20,27 +54,29 @@ def tables(config, workload=None, precision=None):
 
     workload, precision: names, where the user chose one. Without any filter the run's own workload is listed.
     """
-    given = {name: getattr(config, name) for name in FILTERS if getattr(config, name) is not None}
+    settings = config.task
+    names = [one.name for one in fields(settings) if one.name != "left_out"]
+    given = {name: getattr(settings, name) for name in names if getattr(settings, name) is not None}
     if workload is None and precision is None and not given:
         workload = config.workload.name
     filters = _filters(given) | {"workload": workload, "precision": precision}
-    kinds = [config.kind] if config.kind else [kind for kind in config.baseline.kinds if kind in LOADED_KINDS]
-    found = baselines.load(kinds=kinds, **filters)
-    without = [] if kinds == ["recorded"] else baselines.left_out(**filters)
+    kinds = [settings.kind] if settings.kind else [kind for kind in config.baseline.kinds if kind in LOADED_KINDS]
+    found = load(kinds=kinds, **filters)
+    without = [] if kinds == ["recorded"] else left_out(**filters)
     asked = given | {name: filters[name] for name in ("workload", "precision") if filters[name]}
     title = f"Baselines: {' '.join(f'{name}={value}' for name, value in asked.items())}"
     notes = [f"{len(found)} rows." if found else nothing(asked, kinds)]
-    notes += [_without_note(without)] if without and not config.left_out else []
+    notes += [_without_note(without)] if without and not settings.left_out else []
     shown = [baseline_table(title, found, " ".join(notes))]
-    shown += [left_out_table(without)] if config.left_out else []
+    shown += [left_out_table(without)] if settings.left_out else []
     return shown, source_lines(found), len(found)
 
 
 def nothing(asked, kinds):
     """Why no baseline passes the filters `asked` ({name: value}), and what there is, as text."""
-    rows, found = baselines.load(kinds=kinds), []
+    rows, found = load(kinds=kinds), []
     for name, value in asked.items():
-        count = len(baselines.load(kinds=kinds, **_filters({name: value}))) if name != "kind" else len(rows)
+        count = len(load(kinds=kinds, **_filters({name: value}))) if name != "kind" else len(rows)
         text = f"{name}={value} alone passes {count}"
         if not count:
             there = rows
