@@ -25,8 +25,8 @@ def tables(config, workload=None, precision=None):
         workload = config.workload.name
     filters = _filters(given) | {"workload": workload, "precision": precision}
     kinds = [config.kind] if config.kind else [kind for kind in config.baseline.kinds if kind in LOADED_KINDS]
-    found = baselines.load(kinds=kinds, **filters)
-    without = [] if kinds == ["recorded"] else baselines.left_out(**filters)
+    found = baselines.load(baselines.Filter(**filters), kinds)
+    without = [] if kinds == ["recorded"] else baselines.left_out(baselines.Filter(**filters))
     asked = given | {name: filters[name] for name in ("workload", "precision") if filters[name]}
     title = f"Baselines: {' '.join(f'{name}={value}' for name, value in asked.items())}"
     notes = [f"{len(found)} rows." if found else nothing(asked, kinds)]
@@ -40,7 +40,7 @@ def nothing(asked, kinds):
     """Why no baseline passes the filters `asked` ({name: value}), and what there is, as text."""
     rows, found = baselines.load(kinds=kinds), []
     for name, value in asked.items():
-        count = len(baselines.load(kinds=kinds, **_filters({name: value}))) if name != "kind" else len(rows)
+        count = len(baselines.load(baselines.Filter(**_filters({name: value})), kinds)) if name != "kind" else len(rows)
         text = f"{name}={value} alone passes {count}"
         if not count:
             there = rows
