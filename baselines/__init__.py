@@ -10,40 +10,65 @@ import importlib
 from baselines.catalogue import load
 from baselines.errors import BaselineError
 from baselines.live.energy import meter
-from baselines.live.remarks import remarks
+from baselines.live.machine import remarks
 from baselines.live.sampling import Plan
-from baselines.measurement import Measurement, from_samples
+from baselines.measurement import Measurement, Subject, Timing, from_samples
 from baselines.placed import PlacedArray, placed
-from baselines.published import left_out, published
+from baselines.published import LeftOut, left_out, published
 from baselines.recorded import from_json, load_recorded, read_recorded, to_json
+from baselines.selection import Filter
 from baselines.specs import GpuSpec, gpu_specs
+from baselines.vocabulary import DEVICE_KINDS, KINDS, LIVE_SCOPES, LOADED_KINDS, MODES, PARITY, RECORDED_SCOPES, SCOPES
 
-LIVE_NAMES = ("StepTimer", "best_device", "device_context", "energy_counter", "measure", "measure_all")
+HOMES = {  # of the names that need torch
+    "StepTimer": "clock",
+    "TrainingStepLike": "step",
+    "best_device": "device",
+    "device_context": "device",
+    "energy_counter": "device",
+    "measure": "measure",
+    "measure_all": "measure",
+    "memory_is_full": "device",
+    "matrix_settings": "device",
+    "subject_of": "step",
+}
 
 __all__ = [
+    "DEVICE_KINDS",
+    "KINDS",
+    "LIVE_SCOPES",
+    "LOADED_KINDS",
+    "MODES",
+    "PARITY",
+    "RECORDED_SCOPES",
+    "SCOPES",
     "BaselineError",
+    "Filter",
     "GpuSpec",
+    "LeftOut",
     "Measurement",
     "PlacedArray",
     "Plan",
+    "Subject",
+    "Timing",
     "from_json",
     "from_samples",
     "gpu_specs",
     "left_out",
     "load",
     "load_recorded",
-    "placed",
     "meter",
+    "placed",
     "published",
     "read_recorded",
     "remarks",
     "to_json",
-    *LIVE_NAMES,
+    *HOMES,
 ]
 
 
 def __getattr__(name):
     """Fetch the names that need torch when they are first used (PEP 562)."""
-    if name in LIVE_NAMES:
-        return getattr(importlib.import_module("baselines.live.measure"), name)
+    if name in HOMES:
+        return getattr(importlib.import_module(f"baselines.live.{HOMES[name]}"), name)
     raise AttributeError(f"module 'baselines' has no attribute {name!r}")

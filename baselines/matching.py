@@ -1,9 +1,11 @@
 """Which published rows speak of which workload: the rules of data/matches.csv."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 
-from baselines.errors import FileError
-from baselines.tables import DATA, read_table
+from baselines.tables import DATA, bad_cell, number, read_table
+
+MATCHES = DATA / "matches.csv"
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Match:
     extra_uncertainty: float  # share of the value, added to the row's own
     note: str
 
-    def fits(self, model, source, dataset, input_shape):
+    def fits(self, model: str, source: str, dataset: str, input_shape: str) -> bool:
         """Whether a row of this model, source, data set and input is of this workload."""
         return (
             self.model.lower() == model.lower()
@@ -29,25 +31,19 @@ class Match:
         )
 
 
-def read_matches():
+def read_matches() -> list[Match]:
     """Every Match of the data file, in its order; raises FileError."""
-    path = DATA / "matches.csv"
-    return [_match(row, path) for row in read_table(path, Match.__dataclass_fields__)]
+    names = [field.name for field in fields(Match)]
+    return [_match(row, names) for row in read_table(MATCHES, names)]
 
 
-def find_match(matches, model, source, dataset, input_shape):
+def find_match(matches: Iterable[Match], model: str, source: str, dataset: str, input_shape: str) -> Match | None:
     """The first Match that fits, or None where the row is of no workload or of another variant."""
     return next((match for match in matches if match.fits(model, source, dataset, input_shape)), None)
 
 
-def _match(row, path):
-    try:
-        extra = float(row["extra_uncertainty"])
-    except ValueError:
-        extra = -1.0
+def _match(row, names):
+    extra = number(row, "extra_uncertainty", MATCHES)
     if not 0 <= extra < 1:
-        raise FileError(
-            f"{path}, line {row['line']}: extra_uncertainty is {row['extra_uncertainty']}: give 0 to below 1"
-        )
-    texts = {name: row[name] for name in Match.__dataclass_fields__ if name != "extra_uncertainty"}
-    return Match(**texts, extra_uncertainty=extra)
+        raise bad_cell(row, "extra_uncertainty", MATCHES, "give 0 to below 1")
+    return Match(**{name: row[name] for name in names} | {"extra_uncertainty": extra})

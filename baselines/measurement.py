@@ -1,21 +1,15 @@
 """What a device did: the one type of every live, recorded and published baseline."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from baselines.errors import MeasurementError
 from baselines.resampling import cut, median_interval
-
-KINDS = ("live", "recorded", "published", "placed")
-DEVICE_KINDS = ("gpu", "cpu", "fpga", "other")
-MODES = ("eager", "graphs", "compiled", "unstated")
-CLOCKS = ("cuda_event", "perf_counter", "published", "modelled")
-CONFIDENCES = ("measured", "verified", "recalled", "modelled")
-SCOPES = ("step", "step_and_copy", "step_and_loading", "forward_backward", "unstated")
-"""What a time covers: the step on the device alone; with the batch's host-to-device copy (the judged scope);
-with the loading of the data; the forward and backward passes without an optimiser; unstated (rates of operations)."""
+from baselines.vocabulary import CLOCKS, CONFIDENCES, DEVICE_KINDS, JUDGED_SCOPE, KINDS, MODES, SCOPES, UNSTATED
 
 UNSTABLE_IQR = 0.1
 """Interquartile range, as a share of the median, above which a run is marked unstable (STYLE.md)."""
@@ -46,7 +40,7 @@ class Measurement:
     variant: str = ""
     dataset: str = ""
     input_shape: str = ""  # as the source writes it, e.g. "3x224x224"
-    mode: str = "unstated"
+    mode: str = UNSTATED
     warmup: int = 0  # steps run before the first sample
     steps_per_sample: int = 1  # back-to-back steps that a sample averages, at least
     energy_j: float = math.nan  # per step
@@ -83,26 +77,26 @@ class Measurement:
             self._refuse("context", type(self.context).__name__, "a dict")
 
     @property
-    def step_s(self):
+    def step_s(self) -> float:
         """Median seconds per step; NaN where only a rate is known."""
         return float(np.median(self.samples_s)) if self.samples_s.size else math.nan
 
     @property
-    def iqr_s(self):
+    def iqr_s(self) -> float:
         """Interquartile range of the samples in seconds; NaN where only a rate is known."""
         return float(np.subtract(*np.percentile(self.samples_s, [75, 25]))) if self.samples_s.size else math.nan
 
     @property
-    def unstable(self):
+    def unstable(self) -> bool:
         """Whether the interquartile range is above 10 % of the median."""
         return bool(self.iqr_s > UNSTABLE_IQR * self.step_s)
 
     @property
-    def samples_per_s(self):
+    def samples_per_s(self) -> float:
         """Training samples (images, sequences) per second; NaN where only a rate of operations is known."""
         return self.batch_size / self.step_s if self.samples_s.size else self.throughput_per_s
 
-    def interval_s(self, level=0.95):
+    def interval_s(self, level: float = 0.95) -> tuple[float, float]:
         """The interval (low, high) of the median step time in seconds.
 
         Where there are two samples or more: a bootstrap over blocks, then over steps within them.
@@ -124,7 +118,7 @@ class Measurement:
         allowed = {
             "kind": KINDS,
             "device_kind": DEVICE_KINDS,
-            "mode": MODES,
+            "mode": (*MODES, UNSTATED),
             "scope": SCOPES,
             "clock": CLOCKS,
             "confidence": CONFIDENCES,
@@ -154,32 +148,49 @@ class Measurement:
         raise MeasurementError(f"measurement.{name} is {value} ({self.source}, {self.locator}): give {wanted}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is trained in the steps that are measured."""
+
+    model: str
+    batch_size: int  # per device
+    precision: str = "fp32"
+    workload: str = ""
+    variant: str = ""
+    dataset: str = ""
+    input_shape: str = ""  # e.g. "3x224x224"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """How steps were timed."""
+
+    mode: str = "eager"
+    scope: str = JUDGED_SCOPE
+    warmup: int = 0  # steps run before the first sample
+    steps_per_sample: int = 1  # back-to-back steps that a sample averages, at least
+
+
+EAGER = Timing()
+
+
 def from_samples(
-    samples_s,
+    samples_s: ArrayLike,
+    subject: Subject,
+    context: Mapping,
+    timing: Timing = EAGER,
     *,
-    context,
-    workload,
-    model,
-    batch_size,
-    precision,
-    block=None,
-    mode="eager",
-    scope="step_and_copy",
-    variant="",
-    dataset="",
-    input_shape="",
-    warmup=0,
-    steps_per_sample=1,
-    energy_j=math.nan,
-    energy_note="not measured",
-    notes="",
-):
+    block: ArrayLike | None = None,
+    energy_j: float = math.nan,
+    energy_note: str = "not measured",
+    notes: str = "",
+) -> Measurement:
     """The live Measurement of steps that were timed elsewhere, e.g. by a StepTimer around a training loop.
 
     samples_s: float (samples,), seconds per step, warm-up left out, in the order they were taken.
     context: what `device_context` returned; the device's name, kind and clock come from it.
     block: int (samples,); where None, successive samples, which are correlated, are cut into at most 10 equal blocks.
-    Raises MeasurementError.
+    energy_j: joules per step. Raises MeasurementError.
     """
     for name in ("device", "device_kind", "clock"):
         if name not in context:
@@ -187,32 +198,21 @@ def from_samples(
                 f"the context of a measurement lacks {name!r}: pass what device_context(...) returns"
             )
     samples_s = np.asarray(samples_s, np.float64)
-    if block is None:
-        block = cut(samples_s.size)
     return Measurement(
         device=context["device"],
         device_kind=context["device_kind"],
         kind="live",
-        workload=workload,
-        model=model,
         samples_s=samples_s,
-        block=block,
-        batch_size=batch_size,
-        precision=precision,
-        scope=scope,
+        block=cut(samples_s.size) if block is None else block,
         clock=context["clock"],
         source="measured here",
         confidence="measured",
-        variant=variant,
-        dataset=dataset,
-        input_shape=input_shape,
-        mode=mode,
-        warmup=warmup,
-        steps_per_sample=steps_per_sample,
         energy_j=energy_j,
         energy_note=energy_note,
         context=dict(context),
         notes=notes,
+        **asdict(subject),
+        **asdict(timing),
     )
 
 

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from baselines.boards import BOARDS, read_boards
 from baselines.errors import FileError
-from baselines.json_object import parse_object
-from baselines.tables import DATA
+from baselines.specs import BOARDS, read_boards
+from baselines.tables import DATA, parse_object
 
 PLACED = DATA / "placed"
 SCHEMA = "halfstep placed array"
@@ -101,31 +100,31 @@ class PlacedArray:
     board_source: str
 
     @property
-    def clock_hz(self):
+    def clock_hz(self) -> float:
         """Median over the seeds, Hz."""
         return float(np.median(self.fmax_hz))
 
     @property
-    def best_hz(self):
+    def best_hz(self) -> float:
         """Of the best seed, Hz."""
         return float(self.fmax_hz.max())
 
     @property
-    def spread(self):
+    def spread(self) -> float:
         """Best minus worst seed, as a share of the median."""
         return float(np.ptp(self.fmax_hz)) / self.clock_hz
 
     @property
-    def macs_per_s(self):
+    def macs_per_s(self) -> float:
         """Peak rate at the median clock: one MAC per PE and cycle."""
         return self.rows * self.cols * self.clock_hz
 
     @property
-    def fed_bytes_per_s(self):
+    def fed_bytes_per_s(self) -> float:
         """What of the DRAM's bandwidth reaches the array: no more than its port takes at the median clock."""
         return min(self.dram_bytes_per_s, PORT_BYTES * self.clock_hz)
 
-    def design_values(self):
+    def design_values(self) -> dict[str, object]:
         """The fields of an accelerator design that this array is, as a mapping of plain values.
 
         vector_lanes: the array has no vector unit; one operation per column and cycle, the rate at which results leave
@@ -147,7 +146,7 @@ class PlacedArray:
         }
 
 
-def placed(folder=PLACED, *, board=None, boards=BOARDS):
+def placed(folder: Path | str = PLACED, *, board: str | None = None, boards: Path | str = BOARDS) -> list[PlacedArray]:
     """The PlacedArrays of all *.json files in `folder`, by name, on `board` or else on each device's first in `boards`.
 
     Raises FileError for a folder or a file that is not valid, or a device without such a board.
@@ -162,7 +161,7 @@ def placed(folder=PLACED, *, board=None, boards=BOARDS):
     return found
 
 
-def from_text(text, where, boards, board=None):
+def from_text(text: str, where: str, boards: list[dict], board: str | None = None) -> PlacedArray:
     """The PlacedArray that `text` holds, on the board called `board` or else the first with its device.
 
     where: the file's name, for errors. boards: as from `read_boards`. Raises FileError where the text is not what the

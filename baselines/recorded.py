@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from baselines.errors import BaselineError, FileError
-from baselines.json_object import parse_object
 from baselines.measurement import Measurement
-from baselines.selection import select
+from baselines.selection import EVERYTHING, Filter, select
+from baselines.tables import parse_object
+from baselines.vocabulary import LIVE_CLOCKS
 
 RECORDED = Path(__file__).parent / "recorded"
 SCHEMA = "halfstep measurement"
@@ -30,7 +31,7 @@ _HEAD = ("schema", "schema_version", "units", "median_step_s")
 _log = logging.getLogger(__name__)
 
 
-def to_json(measurement):
+def to_json(measurement: Measurement) -> str:
     """The text of a recorded-measurement file; NaN is written as null.
 
     Raises FileError where the measurement is not one that a device made here, or lacks context.
@@ -54,7 +55,7 @@ def to_json(measurement):
     return text
 
 
-def from_json(text, where):
+def from_json(text: str, where: str) -> Measurement:
     """The Measurement, of kind "recorded", that `text` holds.
 
     where: the file's name, for errors. Raises FileError where the text is not one valid measurement: another or a
@@ -91,7 +92,7 @@ def from_json(text, where):
     return measurement
 
 
-def read_recorded(folder=RECORDED):
+def read_recorded(folder: Path | str = RECORDED) -> tuple[list[Measurement], list[tuple[str, FileError]]]:
     """(Measurements, refusals) of every *.json file in `folder`, by name; a refusal is (file name, FileError)."""
     measurements, refusals = [], []
     for path in sorted(Path(folder).glob("*.json")):
@@ -106,40 +107,15 @@ def read_recorded(folder=RECORDED):
     return measurements, refusals
 
 
-def load_recorded(
-    workload=None,
-    *,
-    device=None,
-    device_kind=None,
-    model=None,
-    precision=None,
-    batch_size=None,
-    dataset=None,
-    year=None,
-    confidence=None,
-    scope=None,
-    folder=RECORDED,
-):
-    """The recorded Measurements in `folder` that pass every filter given (see `select`).
+def load_recorded(wanted: Filter = EVERYTHING, folder: Path | str = RECORDED) -> list[Measurement]:
+    """The recorded Measurements in `folder` that pass `wanted`.
 
-    A file that is not valid is left out with a warning that says why. Raises BaselineError for a filter that cannot be.
+    A file that is not valid is left out with a warning that says why.
     """
     measurements, refusals = read_recorded(folder)
     for _, error in refusals:
         _log.warning("left out: %s", error)
-    return select(
-        measurements,
-        workload=workload,
-        device=device,
-        device_kind=device_kind,
-        model=model,
-        precision=precision,
-        batch_size=batch_size,
-        dataset=dataset,
-        year=year,
-        confidence=confidence,
-        scope=scope,
-    )
+    return select(measurements, wanted)
 
 
 def _check_samples(values, where):
@@ -155,7 +131,7 @@ def _check_samples(values, where):
     for name, value in values.items():
         if isinstance(value, str) and len(value) > MAX_TEXT:
             raise FileError(f"{where}: {name} has {len(value)} letters: give at most {MAX_TEXT}")
-    for name, allowed in (("clock", ("cuda_event", "perf_counter")), ("confidence", ("measured",))):
+    for name, allowed in (("clock", LIVE_CLOCKS), ("confidence", ("measured",))):
         if values[name] not in allowed:
             raise FileError(f"{where}: {name} is {values[name]!r}: a recorded measurement says {' or '.join(allowed)}")
 

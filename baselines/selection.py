@@ -1,61 +1,70 @@
 """Choosing among measurements, whatever their kind."""
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import TypeVar
 
 from baselines.errors import BaselineError
-from baselines.measurement import CONFIDENCES, DEVICE_KINDS, SCOPES
+from baselines.vocabulary import CONFIDENCES, DEVICE_KINDS, SCOPES
+
+PARTS = ("device", "model", "dataset")  # a row's text holds the filter's, whatever its case, blanks and hyphens
+WORDS = ("workload", "precision")  # equal but for case
+CHOICES = {"device_kind": DEVICE_KINDS, "confidence": CONFIDENCES, "scope": tuple(SCOPES)}
+COUNTS = ("batch_size", "year")
+
+Row = TypeVar("Row")
 
 
-def select(
-    measurements,
-    *,
-    workload=None,
-    device=None,
-    device_kind=None,
-    model=None,
-    precision=None,
-    batch_size=None,
-    dataset=None,
-    year=None,
-    confidence=None,
-    scope=None,
-):
-    """The measurements that pass every filter that is not None, in their order.
+@dataclass(frozen=True)
+class Filter:
+    """What a baseline must be to be taken; None takes all.
 
-    device, model, dataset: a part of the text, whatever its case, blanks and hyphens ("resnet50" finds "ResNet-50").
-    workload, precision: the whole word in any case, so that "fp32" does not admit "fp32_or_tf32".
-    device_kind, confidence, scope: one of their vocabularies.
-    batch_size, year: whole numbers. Raises BaselineError for a filter that no measurement can pass.
+    Raises BaselineError for a value that no baseline can have.
     """
-    for name, given, words in (
-        ("device_kind", device_kind, DEVICE_KINDS),
-        ("confidence", confidence, CONFIDENCES),
-        ("scope", scope, SCOPES),
-    ):
-        if given is not None and given not in words:
-            raise BaselineError(f"{name} is {given!r}: give one of {', '.join(words)}")
-    for name, given in (("batch_size", batch_size), ("year", year)):
-        if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 0):
-            raise BaselineError(f"{name} is {given!r}: give a whole number")
-    parts = {"device": device, "model": model, "dataset": dataset}
-    words = {"workload": workload, "precision": precision}
-    exact = {
-        "device_kind": device_kind,
-        "confidence": confidence,
-        "scope": scope,
-        "batch_size": batch_size,
-        "year": year,
-    }
-    for name, given in (parts | words).items():
-        if given is not None and not isinstance(given, str):
-            raise BaselineError(f"{name} is {given!r}: give a text")
-    return [
-        one
-        for one in measurements
-        if all(given is None or _bare(given) in _bare(getattr(one, name)) for name, given in parts.items())
-        and all(given is None or given.lower() == getattr(one, name).lower() for name, given in words.items())
-        and all(given is None or given == getattr(one, name) for name, given in exact.items())
-    ]
+
+    workload: str | None = None  # the whole word in any case
+    device: str | None = None  # a part of the text ("v100" finds "V100-SXM2")
+    device_kind: str | None = None  # one of DEVICE_KINDS
+    model: str | None = None  # a part of the text ("resnet50" finds "ResNet-50")
+    precision: str | None = None  # the whole word, so that "fp32" does not admit "fp32_or_tf32"
+    batch_size: int | None = None
+    dataset: str | None = None  # a part of the text
+    year: int | None = None
+    confidence: str | None = None  # one of CONFIDENCES
+    scope: str | None = None  # one of SCOPES
+
+    def __post_init__(self):
+        for name, value in given(self).items():
+            if name in CHOICES:
+                if value not in CHOICES[name]:
+                    raise BaselineError(f"{name} is {value!r}: give one of {', '.join(CHOICES[name])}")
+            elif name in COUNTS:
+                if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                    raise BaselineError(f"{name} is {value!r}: give a whole number")
+            elif not isinstance(value, str):
+                raise BaselineError(f"{name} is {value!r}: give a text")
+
+
+def given(wanted: Filter) -> dict[str, str | int]:
+    """{name: value} of what a Filter asks for."""
+    values = {field.name: getattr(wanted, field.name) for field in fields(wanted)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+EVERYTHING = Filter()
+
+
+def select(rows: Iterable[Row], wanted: Filter) -> list[Row]:
+    """Those of `rows` that pass every filter of `wanted`, in their order; each row has what is asked for as a field."""
+    asked = given(wanted).items()
+    return [row for row in rows if all(_passes(getattr(row, name), name, value) for name, value in asked)]
+
+
+def _passes(found, name, value):
+    if name in PARTS:
+        return _bare(value) in _bare(found)
+    return found.lower() == value.lower() if name in WORDS else found == value
 
 
 def _bare(text):

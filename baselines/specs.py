@@ -1,12 +1,32 @@
-"""Datasheet figures of GPUs: the ceilings shown beside what they were measured doing."""
+"""Datasheet figures: of GPUs, the ceilings shown beside what they were measured doing; of boards that carry FPGAs."""
 
 import difflib
 import math
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
-from baselines.errors import BaselineError, FileError
-from baselines.tables import DATA, read_table
+from baselines.errors import BaselineError
+from baselines.tables import DATA, bad_cell, number, read_table
+from baselines.vocabulary import CITED
+
+GPUS = DATA / "gpu_specs.csv"
+ALIASES = DATA / "gpu_aliases.csv"
+BOARDS = DATA / "fpga_boards.csv"
+
+PEAKS = {
+    "fp32": "fp32_vector_tflops",
+    "tf32": "tf32_dense_tflops",
+    "bf16": "bf16_dense_tflops",
+    "fp16": "fp16_dense_fp32acc_tflops",
+}
+GPU_COLUMNS = (
+    *("name", "aliases", "vendor", "arch", "year", *PEAKS.values(), "mem_gb", "mem_gbs", "sms", "boost_mhz"),
+    *("l2_mb", "llc_mb", "tdp_w", "source", "note"),
+)
+BOARD_COLUMNS = (
+    *("board", "device", "dram", "bus_bits", "transfers_per_s", "dram_bytes", "confidence", "source", "note"),
+)
 
 
 @dataclass(frozen=True)
@@ -30,45 +50,43 @@ class GpuSpec:
     source: str
     note: str
 
-    def peak_macs_per_s(self, precision):
-        """Most MACs a second at `precision` ("fp32", "tf32", "bf16", "fp16"); NaN for one without a figure."""
-        peaks = {"fp32": self.fp32_flops, "tf32": self.tf32_flops, "bf16": self.bf16_flops, "fp16": self.fp16_flops}
-        return peaks.get(precision, math.nan) / 2
+    def peak_macs_per_s(self, precision: str) -> float:
+        """Most MACs a second at `precision`, one of PEAKS; NaN for one without a figure."""
+        return getattr(self, f"{precision}_flops") / 2 if precision in PEAKS else math.nan
 
 
-COLUMNS = (
-    *("name", "aliases", "vendor", "arch", "year", "fp32_vector_tflops", "tf32_dense_tflops", "bf16_dense_tflops"),
-    *(
-        "fp16_dense_fp32acc_tflops",
-        "mem_gb",
-        "mem_gbs",
-        "sms",
-        "boost_mhz",
-        "l2_mb",
-        "llc_mb",
-        "tdp_w",
-        "source",
-        "note",
-    ),
-)
-
-
-def gpu_specs(name):
+def gpu_specs(name: str) -> GpuSpec:
     """The GpuSpec of the GPU called `name`, whatever its case, blanks and hyphens.
 
     name: its name or alias in data/gpu_specs.csv, or a label of the published tables (data/gpu_aliases.csv), or what a
-    driver calls it ("NVIDIA H200"). Raises BaselineError, with names that come near, where there is none.
+    driver calls it ("NVIDIA H200"). Raises BaselineError, with names that come near, where there is none, and FileError
+    for a broken table.
     """
-    path = DATA / "gpu_specs.csv"
-    rows = read_table(path, COLUMNS)
+    rows = read_table(GPUS, GPU_COLUMNS)
     by_name = {alias: row for row in rows for alias in _spellings(row["name"], *row["aliases"].split(","))}
-    for row in read_table(DATA / "gpu_aliases.csv", ("label", "name")):
-        by_name.setdefault(_spelling(row["label"]), by_name[_spelling(row["name"])])
+    for row in read_table(ALIASES, ("label", "name")):
+        if (board := by_name.get(_spelling(row["name"]))) is None:
+            raise bad_cell(row, "name", ALIASES, f"give a name of {GPUS.name}")
+        by_name.setdefault(_spelling(row["label"]), board)
     if (row := by_name.get(_spelling(name))) is None:
         near = difflib.get_close_matches(_spelling(name), list(by_name), n=3, cutoff=0.5)
         names = ", ".join(dict.fromkeys(by_name[one]["name"] for one in near)) or rows[0]["name"]
-        raise BaselineError(f"no datasheet is known of the GPU {name!r}: give a name of {path.name}, e.g. {names}")
-    return _spec(row, path)
+        raise BaselineError(f"no datasheet is known of the GPU {name!r}: give a name of {GPUS.name}, e.g. {names}")
+    return _spec(row)
+
+
+def read_boards(path: Path | str = BOARDS) -> list[dict]:
+    """The rows of the table of boards, with `dram_bytes_per_s` and `dram_bytes` as numbers; raises FileError."""
+    rows = []
+    for row in read_table(path, BOARD_COLUMNS):
+        for column in ("bus_bits", "transfers_per_s", "dram_bytes"):
+            if not number(row, column, path) > 0:
+                raise bad_cell(row, column, path, "give a number above 0")
+        if row["confidence"] not in CITED:
+            raise bad_cell(row, "confidence", path, f"say {' or '.join(CITED)}")
+        rate = number(row, "bus_bits", path) / 8 * number(row, "transfers_per_s", path)
+        rows.append(row | {"dram_bytes_per_s": rate, "dram_bytes": number(row, "dram_bytes", path)})
+    return rows
 
 
 def _spellings(*names):
@@ -80,29 +98,23 @@ def _spelling(name):
     return re.sub(r"nvidia|geforce|[^a-z0-9.]", "", name.lower())
 
 
-def _spec(row, path):
-    def number(column, factor):
-        try:
-            return float(row[column] or "nan") * factor
-        except ValueError:
-            raise FileError(f"{path}, line {row['line']}: {column} is {row[column]!r}, no number") from None
+def _spec(row):
+    def stated(column):
+        return number(row, column, GPUS, empty=math.nan)
 
-    cache = number("llc_mb", 2**20)
+    cache = stated("llc_mb")
     return GpuSpec(
         name=row["name"],
         vendor=row["vendor"],
         architecture=row["arch"],
-        year=int(number("year", 1)),
-        fp32_flops=number("fp32_vector_tflops", 1e12),
-        tf32_flops=number("tf32_dense_tflops", 1e12),
-        bf16_flops=number("bf16_dense_tflops", 1e12),
-        fp16_flops=number("fp16_dense_fp32acc_tflops", 1e12),
-        memory_bytes=number("mem_gb", 2**30),
-        memory_bytes_per_s=number("mem_gbs", 1e9),
-        streaming_multiprocessors=int(number("sms", 1)),
-        boost_hz=number("boost_mhz", 1e6),
-        llc_bytes=number("l2_mb", 2**20) if math.isnan(cache) else cache,
-        tdp_w=number("tdp_w", 1),
+        year=int(number(row, "year", GPUS)),
+        **{f"{precision}_flops": stated(column) for precision, column in PEAKS.items()},
+        memory_bytes=stated("mem_gb"),
+        memory_bytes_per_s=stated("mem_gbs"),
+        streaming_multiprocessors=int(number(row, "sms", GPUS)),
+        boost_hz=stated("boost_mhz"),
+        llc_bytes=stated("l2_mb") if math.isnan(cache) else cache,
+        tdp_w=stated("tdp_w"),
         source=row["source"],
         note=row["note"],
     )

@@ -113,9 +113,8 @@ def compare_all(config, candidates, trace, live, say=quiet):
     Each is compared with a replay of the step at the baseline's own batch.
     """
     kinds = [kind for kind in config.baseline.kinds if kind in LOADED_KINDS]
-    rows = baselines.load(
-        workload=config.workload.name, kinds=kinds, relative_uncertainty=config.compare.published_uncertainty
-    )
+    wanted = baselines.Filter(workload=config.workload.name)
+    rows = baselines.load(wanted, kinds, relative_uncertainty=config.compare.published_uncertainty)
     rows = [row for row in rows if row.samples_s.size and row.precision in PARITY[config.precision.operands]]
     rows = nearest_recorded(rows, config.batch_size)
     rows = [*live, *rows]
@@ -154,7 +153,7 @@ def ceiling(config, design):
         return None
     trace = captured(shipped.load(name), replace(config.precision, autocast=None), CEILING_BATCH)
     at_precision = trace.at(config.precision.operands)
-    rows = baselines.load(workload=name, kinds=("recorded", "published"))
+    rows = baselines.load(baselines.Filter(workload=name))
     fastest = {}
     for row in rows:
         suits = row.precision in PARITY[config.precision.operands] and row.device_kind == "gpu"

@@ -6,19 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from accel_model import Report
-from baselines import Measurement
+from baselines import PARITY, Measurement
 from harness.judging.model_error import of_settings, symmetric
-
-PARITY = {
-    "fp32": ("fp32", "tf32", "fp32_or_tf32"),
-    "tf32": ("fp32", "tf32", "fp32_or_tf32"),
-    "bf16": ("bf16", "fp16"),
-    "fp16": ("bf16", "fp16"),
-    "fp8": ("fp8",),
-    "int8": ("int8",),
-}
-"""Precisions of a baseline that are of equal quality to what the accelerator computes in: fp32 with fp32 or TF32, mixed
-precision with mixed precision, and nothing else with less."""
 
 FORWARD_BACKWARD = ("forward", "recompute", "dgrad", "wgrad", "other")  # phases of that scope: all but the optimiser
 

@@ -3,11 +3,10 @@
 import difflib
 import re
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
-from baselines import left_out, load
-from baselines.catalogue import LOADED_KINDS
-from baselines.vocabulary import KINDS
+from baselines import Filter, left_out, load
+from baselines.vocabulary import KINDS, LOADED_KINDS
 from harness.report.listings import baseline_table, source_lines
 from harness.settings.errors import ConfigError
 from harness.settings.fields import check, one_of
@@ -59,11 +58,11 @@ def tables(config, workload=None, precision=None):
     given = {name: getattr(settings, name) for name in names if getattr(settings, name) is not None}
     if workload is None and precision is None and not given:
         workload = config.workload.name
-    filters = _filters(given) | {"workload": workload, "precision": precision}
+    filters = replace(filter_of(given), workload=workload, precision=precision)
     kinds = [settings.kind] if settings.kind else [kind for kind in config.baseline.kinds if kind in LOADED_KINDS]
-    found = load(kinds=kinds, **filters)
-    without = [] if kinds == ["recorded"] else left_out(**filters)
-    asked = given | {name: filters[name] for name in ("workload", "precision") if filters[name]}
+    found = load(filters, kinds)
+    without = [] if kinds == ["recorded"] else left_out(filters)
+    asked = given | {name: value for name, value in (("workload", workload), ("precision", precision)) if value}
     title = f"Baselines: {' '.join(f'{name}={value}' for name, value in asked.items())}"
     notes = [f"{len(found)} rows." if found else nothing(asked, kinds)]
     notes += [_without_note(without)] if without and not settings.left_out else []
@@ -76,7 +75,7 @@ def nothing(asked, kinds):
     """Why no baseline passes the filters `asked` ({name: value}), and what there is, as text."""
     rows, found = load(kinds=kinds), []
     for name, value in asked.items():
-        count = len(load(kinds=kinds, **_filters({name: value}))) if name != "kind" else len(rows)
+        count = len(load(filter_of({name: value}), kinds)) if name != "kind" else len(rows)
         text = f"{name}={value} alone passes {count}"
         if not count:
             there = rows
@@ -95,12 +94,12 @@ def left_out_table(without):
     return Table("Left out", ("device", "model", "why", "source", "where"), rows, note, ("where", "source"))
 
 
-def _filters(given):
-    """What baselines.load takes for the settings `given`; raises ConfigError for two devices."""
+def filter_of(given):
+    """The Filter of the settings `given`, {name: value}; raises ConfigError for two devices."""
     if len(names := [name for name in given if PART_OF.get(name) == "device"]) > 1:
         raise ConfigError(f"{' and '.join(names)} are both given: give one, e.g. {names[0]}={given[names[0]]}")
     filters = {PART_OF.get(name, name): value for name, value in given.items() if name != "kind"}
-    return filters | ({"device_kind": names[0]} if names and names[0] != "device" else {})
+    return Filter(**filters | ({"device_kind": names[0]} if names and names[0] != "device" else {}))
 
 
 def _near(value, names):

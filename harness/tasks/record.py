@@ -9,7 +9,7 @@ from typing import Any
 
 import baselines
 from baselines.recorded import RECORDED, read_recorded
-from baselines.vocabulary import MODES, SCOPES
+from baselines.vocabulary import MODES, RECORDED_SCOPES
 from harness import training
 from harness.settings import shipped
 from harness.settings.errors import ConfigError, RecordError
@@ -34,7 +34,7 @@ class RecordConfig:
     precisions: list[str]
     batches: list[int] = above_zero("1,64", "samples a step", filled=False)
     modes: list[str] = some_of(MODES)
-    scopes: list[str] = some_of(SCOPES)
+    scopes: list[str] = some_of(RECORDED_SCOPES)
     budget_s: float = above_zero(480, "s")
     measurement_s: float = above_zero(10, "s")
     energy_window_s: float = between(0, 600, 2, "s")

@@ -5,6 +5,7 @@ from inspect import signature
 import torch
 from torch.nn import functional
 
+from baselines import memory_is_full
 from harness.settings.errors import ConfigError, NoRoomError
 from harness.settings.schema import OptimizerName
 from harness.training.target import load_target
@@ -67,18 +68,13 @@ def build_step(workload, precision, batch_size, device="cpu"):
         if inputs.device.type == "cuda" and inputs.dim() == 4:
             inputs = channels_last(model, inputs)
         optimizer = build_optimizer(workload.optimizer, model)
-    except RuntimeError as error:
-        if not memory_ran_out(error):
+    except (RuntimeError, MemoryError) as error:
+        if not memory_is_full(error):
             raise
         raise NoRoomError(
             f"{workload.name} at batch {batch_size} does not fit {device}: give a smaller batch_size"
         ) from None
     return TrainingStep(model, optimizer, inputs, targets, precision)
-
-
-def memory_ran_out(error):
-    """Whether a RuntimeError is one of torch's ways to say that a device's memory is full."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def build_model(workload):
@@ -120,9 +116,9 @@ def channels_last(model, inputs):
         with torch.no_grad():
             model(laid_out[:1])
         return laid_out
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError:
+    except RuntimeError as error:
+        if memory_is_full(error):
+            raise
         model.to(memory_format=torch.contiguous_format)
         return inputs
     finally:

@@ -9,11 +9,22 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from baselines import Measurement, StepTimer, device_context, energy_counter, from_samples, meter
-from baselines.live.measure import remarks
+from baselines import (
+    Measurement,
+    StepTimer,
+    Subject,
+    Timing,
+    device_context,
+    energy_counter,
+    from_samples,
+    matrix_settings,
+    memory_is_full,
+    meter,
+    remarks,
+)
 from harness.settings.errors import TrainingError
 from harness.training import data
-from harness.training.step import build_step, memory_ran_out
+from harness.training.step import build_step
 
 LOOK_EVERY = 20  # steps between two looks at the loss, each of which waits for the device
 EVALUATION_SHARE = 0.25  # of the training budget that the held-out samples may take at most
@@ -72,14 +83,16 @@ def train(config, device, on_step=lambda done, total, loss: None):
     return Training(
         measurement=from_samples(
             taken_s[warmup:],
-            context=context,
-            workload=workload.name,
-            model=workload.target,
-            dataset=samples.name,
-            input_shape="x".join(map(str, workload.input_shape)),
-            batch_size=config.batch_size,
-            precision=config.precision.name,
-            warmup=warmup,
+            Subject(
+                workload=workload.name,
+                model=workload.target,
+                dataset=samples.name,
+                input_shape="x".join(map(str, workload.input_shape)),
+                batch_size=config.batch_size,
+                precision=config.precision.name,
+            ),
+            context,
+            Timing(warmup=warmup),
             energy_j=energy_j,
             energy_note=energy_note,
             notes="; ".join(remarks(context)),
@@ -128,23 +141,12 @@ def seeded(seed):
         yield
 
 
-@contextlib.contextmanager
 def matrix_precision(precision):
     """Let a GPU round fp32 matrix operands to TF32 only where `precision` (PrecisionConfig) says so.
 
     And, as its owner would, search for the fastest convolutions: the shapes of a step do not change.
     """
-    backends = (torch.backends.cuda.matmul, torch.backends.cudnn)
-    before, searched = [backend.allow_tf32 for backend in backends], torch.backends.cudnn.benchmark
-    try:
-        torch.backends.cudnn.benchmark = True
-        for backend in backends:
-            backend.allow_tf32 = precision.tf32
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = searched
-        for backend, value in zip(backends, before, strict=True):
-            backend.allow_tf32 = value
+    return matrix_settings(precision.tf32)
 
 
 @contextlib.contextmanager
@@ -152,8 +154,8 @@ def explained_memory(config, device):
     """Turn torch's ways of saying that memory ran out into one TrainingError."""
     try:
         yield
-    except RuntimeError as error:
-        if memory_ran_out(error):
+    except (RuntimeError, MemoryError) as error:
+        if memory_is_full(error):
             raise TrainingError(
                 f"{config.workload.name} at batch {config.batch_size} does not fit the memory of {device}: "
                 f"give a smaller one, e.g. batch_size={max(config.batch_size // 2, 1)}"

@@ -34,9 +34,9 @@ def measured(device, workload_name, repeats, batch_size=None, plan=None):
     workload, precision = shipped.load(workload_name), shipped.precision("fp32")
     batch_size = batch_size or workload.batch_size
     step = build_step(workload, precision, batch_size, device)
-    named = {"workload": workload.name, "model": workload.target, "batch_size": batch_size, "precision": "fp32"}
+    subject = baselines.Subject(workload=workload.name, model=workload.target, batch_size=batch_size)
     batch = data.random_batch(step, workload, 0)
-    return [baselines.measure(step, device, "eager", batch=batch, plan=plan, **named) for _ in range(repeats)]
+    return [baselines.measure(step, device, "eager", subject=subject, batch=batch, plan=plan or baselines.Plan()) for _ in range(repeats)]
 
 
 def agreement(measurements):

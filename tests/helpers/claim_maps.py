@@ -6,7 +6,7 @@ import numpy as np
 
 from accel_model import Design, Trace, replay
 from baselines import Measurement
-from baselines.measurement import KINDS
+from baselines.vocabulary import KINDS
 from harness.flows.claim_map.values import Cell, ClaimMap, Effect, OpenValue, Profile, Step
 from harness.judging.breakeven import Answer, curves
 from harness.judging.claims import judge

@@ -33,7 +33,8 @@ def known_rows(config, names):
     kinds = [kind for kind in config.baseline.kinds if kind in LOADED_KINDS]
     rows, unmatched = [], {}
     for name in names:
-        found = baselines.load(workload=name, kinds=kinds, relative_uncertainty=config.compare.published_uncertainty)
+        wanted = baselines.Filter(workload=name)
+        found = baselines.load(wanted, kinds, relative_uncertainty=config.compare.published_uncertainty)
         for one in found:
             if one.kind == "recorded" and one.batch_size not in config.task.batches:
                 continue

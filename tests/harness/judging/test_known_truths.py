@@ -30,7 +30,7 @@ def claims(compose):
 
 def rows(workload, uncertainty):
     """Published GPUs in full precision, with that relative uncertainty."""
-    found = baselines.load(workload=workload, kinds=["published"], relative_uncertainty=uncertainty)
+    found = baselines.load(baselines.Filter(workload=workload), ["published"], relative_uncertainty=uncertainty)
     return [
         one
         for one in found

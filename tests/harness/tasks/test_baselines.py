@@ -22,7 +22,7 @@ def test_the_command_as_written_lists_every_workload_of_that_gpu_and_model(tmp_p
     assert done.returncode == 0, done.stderr
     assert "Baselines: gpu=V100 model=resnet50" in done.stdout
     assert "V100-SXM2" in done.stdout and "K80" not in done.stdout
-    count = len(baselines.load(device="V100", device_kind="gpu", model="resnet50"))
+    count = len(baselines.load(baselines.Filter(device="V100", device_kind="gpu", model="resnet50")))
     assert count > 20 and f"{count} rows." in done.stdout
     assert re.search(r"further rows are left out \(.*of several devices.*\): left_out=true", done.stdout)
 

@@ -210,12 +210,11 @@ def test_a_recorded_file_comes_back_and_is_known_as_done(compose, tmp_path):
 def test_a_file_is_named_after_device_workload_batch_precision_mode_and_scope():
     one = baselines.from_samples(
         [0.02, 0.02],
-        context={"device": "NVIDIA H200", "device_kind": "gpu", "clock": "cuda_event"},
-        workload="imagenet_resnet50",
-        model="torchvision.models:resnet50",
-        batch_size=64,
-        precision="bf16",
-        mode="graphs",
+        baselines.Subject(
+            workload="imagenet_resnet50", model="torchvision.models:resnet50", batch_size=64, precision="bf16"
+        ),
+        {"device": "NVIDIA H200", "device_kind": "gpu", "clock": "cuda_event"},
+        baselines.Timing(mode="graphs"),
     )
     assert file_name(one) == "h200_imagenet_resnet50_b64_bf16_graphs_step_and_copy.json"
     assert file_name(replace(one, device="Intel(R) Xeon(R) CPU @ 2.20GHz")).startswith("xeon_2_20ghz_imagenet")

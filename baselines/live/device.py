@@ -1,0 +1,190 @@
+"""The torch device that is measured: which one, what is known of it, how it is set, and when its memory is full."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+
+import torch
+
+from baselines.errors import DeviceError, ModeError, OutOfMemoryError
+from baselines.live.energy import NvmlCounter, RaplCounter
+from baselines.live.machine import machine_context
+from baselines.live.nvml import gpu_state
+
+TF32_CAPABILITY = (8, 0)  # Ampere
+
+FULL = (
+    "out of memory",  # "CUDA out of memory. Tried ...", "CUDA error: out of memory", "HIP ...", "MPS backend ..."
+    "can't allocate memory",  # torch's allocator on the CPU
+    "not enough memory",  # the same on Windows
+    "cannot allocate memory",  # the operating system, where torch maps a file or shares a tensor
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+    "cudnn_status_internal_error_device_allocation_failed",  # cuDNN 9
+    "cudnn_status_internal_error_host_allocation_failed",
+)
+"""What a RuntimeError of torch says where memory ran out, in lower case."""
+
+_log = logging.getLogger(__name__)
+
+
+def best_device(wanted: str = "auto") -> str:
+    """The torch device to use, "cuda", "mps" or "cpu" (an index may follow, as in "cuda:1").
+
+    wanted: "auto" takes the best one present; any other name is checked and returned.
+    Raises DeviceError, which says why a device that was asked for cannot be used.
+    """
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            if not (fault := _cuda_fault(0)):
+                return "cuda"
+            _log.warning("going on without the GPU: %s", fault)
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(wanted)
+    except (RuntimeError, TypeError):
+        raise DeviceError(f"no device is called {wanted!r}: write baseline.device=auto, cpu, cuda or cuda:1") from None
+    if device.type == "cuda" and (fault := _cuda_fault(device.index or 0)):
+        raise DeviceError(
+            f"baseline.device is {wanted!r}, but {fault}; write baseline.device=cpu to go on without a GPU"
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("baseline.device is 'mps', but torch finds no Apple GPU here: write baseline.device=cpu")
+    if device.type == "meta":
+        raise DeviceError("baseline.device is 'meta', which computes nothing: write baseline.device=cpu")
+    return str(wanted)
+
+
+def _cuda_fault(index):
+    """Why CUDA device `index` cannot be used, or "" where it can."""
+    if torch.version.cuda is None and torch.version.hip is None:
+        return f"this torch ({torch.__version__}) is built without CUDA: install a CUDA build of torch"
+    if not torch.cuda.is_available():
+        try:
+            torch.cuda.init()
+        except (RuntimeError, AssertionError) as error:
+            return f"CUDA does not start ({str(error).splitlines()[0]}): check that nvidia-smi lists a GPU"
+        return "CUDA finds no GPU: check that nvidia-smi lists one and that CUDA_VISIBLE_DEVICES does not hide it"
+    if index >= torch.cuda.device_count():
+        return f"there are only {torch.cuda.device_count()} GPUs here, numbered from 0"
+    major, minor = torch.cuda.get_device_capability(index)
+    built = [int(arch[3:].rstrip("af")) for arch in torch.cuda.get_arch_list() if arch.startswith("sm_")]
+    if built and major * 10 + minor < min(built):
+        return (
+            f"{torch.cuda.get_device_name(index)} has compute capability {major}.{minor} and this torch "
+            f"({torch.__version__}) needs {min(built) / 10:.1f} or newer: install an older torch built for it"
+        )
+    try:
+        torch.zeros(1, device=f"cuda:{index}").cpu()
+    except RuntimeError as error:
+        return (
+            f"{torch.cuda.get_device_name(index)} refuses its first use ({first_line(error)}): look in nvidia-smi for "
+            f"a process that holds it alone or fills its memory"
+        )
+    return ""
+
+
+def device_context(device: torch.device | str) -> dict:
+    """What is known of a torch device and of what runs on it, as a dict of texts and numbers with units in the names.
+
+    Always there: device, device_kind, clock, torch, and what `machine_context` tells; on NVIDIA GPUs also driver,
+    clocks, power limit, temperature and the number of other processes, as far as NVML answers.
+    """
+    device = torch.device(device)
+    context = machine_context() | {"torch": str(torch.__version__), "clock": "perf_counter"} | _torch_settings()
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        return context | {
+            "device": properties.name,
+            "device_kind": "gpu",
+            "clock": "cuda_event",
+            "compute_capability": f"{properties.major}.{properties.minor}",
+            "memory_bytes": properties.total_memory,
+            "cuda": str(torch.version.cuda or torch.version.hip),
+            "cudnn": torch.backends.cudnn.version() or 0,
+            **gpu_state(_uuid(device)),
+        }
+    if device.type == "cpu":
+        return context | {"device": context["cpu"], "device_kind": "cpu", "threads": torch.get_num_threads()}
+    return context | {"device": f"{device.type} of {context['cpu']}", "device_kind": "gpu"}
+
+
+@contextlib.contextmanager
+def matrix_settings(tf32: bool) -> Iterator[None]:
+    """What a careful owner sets while a step trains or is measured; put back afterwards.
+
+    tf32: whether a GPU may round fp32 operands of matrix products and convolutions to TF32, whatever else a step's
+    autocast rounds. And the fastest convolutions are searched for, since the shapes of a step do not change.
+    """
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
+    try:
+        cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = True, tf32, tf32
+        yield
+    finally:
+        cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before
+
+
+def rounds_to_tf32(device: torch.device, precision: str) -> bool:
+    """Whether operands are rounded to TF32 at `precision`; raises ModeError for a device that has no TF32."""
+    if precision != "tf32":
+        return False
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= TF32_CAPABILITY:
+        return True
+    raise ModeError(f"{device} has no TF32: it needs a GPU of compute capability 8.0 or newer; use precision=fp32")
+
+
+def memory_is_full(error: BaseException) -> bool:
+    """Whether an exception is one of the ways of torch, the driver or Python to say that memory ran out."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in FULL)
+
+
+@contextlib.contextmanager
+def memory_explained(device: torch.device, batch_size: int) -> Iterator[None]:
+    """Turn every way to say that memory ran out into OutOfMemoryError."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not memory_is_full(error):
+            raise
+        reason = first_line(error)
+    else:
+        return
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    raise OutOfMemoryError(
+        f"a step at batch {batch_size} does not fit the memory of {device} ({reason}): give a smaller one"
+    )
+
+
+def _torch_settings():
+    """The settings that decide how fast and how exactly torch computes; those it will not tell are left out.
+
+    torch refuses to read the older settings of TF32 once the newer ones were written.
+    """
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    found = {"convolutions_searched": cudnn.benchmark}
+    for name, backend in (("tf32_matmul", matmul), ("tf32_convolution", cudnn)):
+        with contextlib.suppress(RuntimeError):
+            found[name] = backend.allow_tf32
+    return found
+
+
+def energy_counter(device: torch.device | str) -> NvmlCounter | RaplCounter | None:
+    """The counter of the energy that a torch device uses, or None where none is known."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return NvmlCounter(_uuid(device))
+    return RaplCounter() if device.type == "cpu" else None
+
+
+def _uuid(device):
+    """The UUID under which NVML knows a CUDA device."""
+    return f"GPU-{getattr(torch.cuda.get_device_properties(device), 'uuid', '')}"
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, in one short line."""
+    return (str(error).strip().splitlines() or ["no reason given"])[0][:300]
