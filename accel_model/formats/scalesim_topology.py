@@ -18,7 +18,8 @@ import numpy as np
 from accel_model.arrays import ceil_div
 from accel_model.atomic import write_bytes
 from accel_model.errors import TraceError
-from accel_model.trace import LARGEST_EXACT, Trace
+from accel_model.tables import LARGEST_EXACT
+from accel_model.trace import Trace
 from accel_model.types import Kind, Phase
 
 GEMM = ("M", "N", "K")

@@ -1,4 +1,4 @@
-"""Energy per operation and per byte by process node, from published tables (accel_model/data/energy_per_op.csv)."""
+"""Energy per operation and per byte by process node, from published tables, and what the energy of a step goes to."""
 
 import csv
 from functools import cache
@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from accel_model.types import PRECISIONS
+from accel_model.types import DTYPE_BYTES, PRECISION_OF, PRECISIONS
 
 MULTIPLY_ADD = {
     "fp32": (("fp multiply", 32), ("fp add", 32)),
@@ -26,6 +26,7 @@ Source: Chen et al., "Eyeriss: A Spatial Architecture for Energy-Efficient Dataf
 """
 SRAM_BYTES = (8 * 2**10, 32 * 2**10, 2**20)
 WORD_BYTES = 8  # the tables give energy per 64-bit access
+PARTS = ("macs", "registers", "buffer", "dram", "vector", "static")  # what the energy of a step goes to
 
 
 @cache
@@ -74,6 +75,33 @@ def defaults(columns):
         "register_j_per_byte": eight_kib * REGISTER_SHARE,
         "buffer_j_per_byte": buffer,
         "dram_j_per_byte": np.full(len(node), dram_j_per_byte()),
+    }
+
+
+def vector_j(mac_j):
+    """float64 (n,), J per elementary vector operation, the mean of an fp32 add and multiply: half an fp32 MAC.
+
+    mac_j: float64 (n, precisions), J per MAC of each of PRECISIONS.
+    """
+    return mac_j[:, 0] / 2
+
+
+def energy_by_part(trace, design, report):
+    """{one of PARTS: float64 (designs,) joules}, which add up to report.energy_j.
+
+    report: that of `trace` on `design` (numpy arrays), with its columns per op.
+    """
+    ops = trace.ops
+    macs, element_bytes = ops.macs, DTYPE_BYTES[ops.dtype]
+    by_precision = np.bincount(PRECISION_OF[ops.dtype], macs, len(PRECISIONS))
+    operand_bytes, sums = float((2 * macs * element_bytes).sum()), 2.0 * float(macs.sum())
+    return {
+        "macs": design.mac_j @ by_precision,
+        "registers": (operand_bytes + sums * design.accumulator_bytes) * design.register_j_per_byte,
+        "buffer": report.buffer_traffic_bytes.sum(axis=1) * design.buffer_j_per_byte,
+        "dram": report.dram_bytes.sum(axis=1) * design.dram_j_per_byte,
+        "vector": float(ops.vector_ops.sum()) * vector_j(design.mac_j),
+        "static": report.step_s * design.static_w,
     }
 
 
