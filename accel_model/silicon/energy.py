@@ -1,11 +1,10 @@
 """Energy per operation and per byte by process node, from published tables, and what the energy of a step goes to."""
 
-import csv
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
 
+from accel_model.reading import read_table
 from accel_model.types import DTYPE_BYTES, PRECISION_OF, PRECISIONS
 
 MULTIPLY_ADD = {
@@ -32,8 +31,7 @@ PARTS = ("macs", "registers", "buffer", "dram", "vector", "static")  # what the 
 @cache
 def table():
     """{(op, bits, node in nm): J}, as published: Horowitz, ISSCC 2014 (45 nm); Jouppi et al., ISCA 2021 (7 nm)."""
-    text = files("accel_model").joinpath("data/energy_per_op.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    rows = read_table("data/energy_per_op.csv", ("op", "bits", "node_nm", "pJ"))
     return {(row["op"], int(row["bits"]), int(row["node_nm"])): float(row["pJ"]) * 1e-12 for row in rows}
 
 
