@@ -29,4 +29,4 @@ def of_trace(trace):
 @lru_cache(maxsize=1)
 def of_model():
     """The bytes of this package's source: another model gives other results."""
-    return b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    return b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py")))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from accel_model import design_file
 from accel_model.array.dataflow import Convention, Dataflow, Overlap
 from accel_model.errors import DesignError
 from accel_model.fields import Setting, check_values, setting
@@ -18,7 +19,7 @@ class Design:
     """A table of accelerators; every field is an array (designs,), `mac_rate` and `mac_j` are (designs, precisions).
 
     The columns of those two are PRECISIONS in order. Units are SI; the defaults are what `grid` takes for a field that
-    is not named. Energies that are not given follow from `node_nm`, `buffer_bytes` and `dram` (accel_model/energy.py).
+    is not named. Energies that are not given follow from `node_nm` and `buffer_bytes` (accel_model/silicon/energy.py).
     """
 
     name: np.ndarray  # str
@@ -110,30 +111,24 @@ class Design:
     @classmethod
     def load(cls, name_or_path):
         """The nominal design of conf/accelerator/NAME.yaml, or of the file at a path; raises DesignError."""
-        from accel_model.design_file import read
-
-        mapping, name, where = read(name_or_path)
+        mapping, name, where = design_file.read(name_or_path)
         return cls.from_mapping(mapping, name, where)
 
     @classmethod
     def from_mapping(cls, mapping, name, where=None):
         """The nominal design that `mapping` holds, in the form of conf/accelerator/*.yaml; raises DesignError."""
-        from accel_model.design_file import nominal
-
         where = where or f"accelerator {name}"
-        return from_choices(nominal(mapping, where), name, where)
+        return from_choices(design_file.nominal(mapping, where), name, where)
 
     @classmethod
     def completions(cls, name_or_mapping, name=None):
         """Every combination of the values that conf/accelerator/NAME.yaml, or such a mapping, leaves open."""
-        from accel_model.design_file import completions, read
-
         if isinstance(name_or_mapping, str):
-            mapping, name, where = read(name_or_mapping)
+            mapping, name, where = design_file.read(name_or_mapping)
         else:
             mapping, name = name_or_mapping, name or "design"
             where = f"accelerator {name}"
-        return from_choices(completions(mapping, where), name, where)
+        return from_choices(design_file.completions(mapping, where), name, where)
 
 
 def from_choices(values, name, where):

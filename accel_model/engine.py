@@ -14,8 +14,9 @@ from accel_model.array.tiling import Arrays
 from accel_model.arrays import choose, device, namespace, to_numpy
 from accel_model.errors import DesignError, TraceError
 from accel_model.report import Bound, Report
-from accel_model.types import dtype_of, PRECISIONS, Phase
-from accel_model.work.units import PRECISION_OF, Units, host_bytes, joined, unavoidable_bytes, work_of
+from accel_model.silicon.energy import vector_j
+from accel_model.types import PRECISION_OF, PRECISIONS, Phase, dtype_of
+from accel_model.work.units import Units, host_bytes, joined, unavoidable_bytes, work_of
 
 LARGEST_CYCLES = 2.0**53
 PER_OP = [f.name for f in fields(Report) if f.default is None]
@@ -148,7 +149,7 @@ def _run(work, group, columns, names, per_op, must_run):
             name: xp.take(design.pop(name), _whole(xp, work.units.precision), axis=1) for name in ("mac_rate", "mac_j")
         }
         design = {name: values[:, None] for name, values in design.items()} | mac
-        design["vector_j"] = work.array(columns["mac_j"][chunk.rows, :1]) / 2.0  # the mean of an fp32 add and multiply
+        design["vector_j"] = work.array(vector_j(columns["mac_j"][chunk.rows]))[:, None]
         gemms, runs = _gemms(work, plans, chunk, columns, names, must_run)
         costs = unit_costs(work.units, design, gemms)
         shape = (len(chunk.rows), len(work.units))

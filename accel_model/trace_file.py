@@ -6,12 +6,10 @@ import zipfile
 from dataclasses import fields
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as parquet
 
 from accel_model.atomic import write_bytes
 from accel_model.errors import TraceError
-from accel_model.trace import SCHEMA_VERSION, Ops, Tensors, Trace, Uses, table
+from accel_model.tables import SCHEMA_VERSION, Ops, Tensors, Uses, table
 
 TABLES = {"ops": Ops, "tensors": Tensors, "uses": Uses}
 LARGEST_ROWS = 20_000_000  # of one table; a file that states more is refused before it is read
@@ -38,8 +36,14 @@ def save(trace, path):
         raise TraceError(f"cannot write the trace to {path}: {error.strerror or error}") from None
 
 
-def load(path):
-    """The Trace in the file at `path`; raises TraceError where it is missing, damaged or of another schema version."""
+def load(path, kind):
+    """The trace in the file at `path`, made by `kind` (Trace) of its tables, layers, names, uncounted ops and metadata.
+
+    Raises TraceError where the file is missing, damaged or of another schema version, or where its tables contradict
+    each other.
+    """
+    import pyarrow as pa
+
     try:
         with zipfile.ZipFile(path) as archive:
             head = json.loads(_member(archive, "trace.json"))
@@ -49,7 +53,7 @@ def load(path):
                     f"{path} is a trace of schema {found}, this version reads schema {SCHEMA_VERSION}: capture it again"
                 )
             tables = {name: _from_parquet(kind, _member(archive, f"{name}.parquet")) for name, kind in TABLES.items()}
-        return Trace(
+        return kind(
             **tables,
             layers=_texts(head, "layers"),
             names=_texts(head, "names"),
@@ -68,6 +72,9 @@ def load(path):
 
 
 def _to_parquet(rows):
+    import pyarrow as pa
+    from pyarrow import parquet
+
     columns = {}
     for f in fields(rows):
         values = getattr(rows, f.name)
@@ -81,6 +88,8 @@ def _to_parquet(rows):
 
 
 def _from_parquet(kind, data):
+    from pyarrow import parquet
+
     file = parquet.ParquetFile(io.BytesIO(data))
     groups = range(file.metadata.num_row_groups)
     unpacked = sum(file.metadata.row_group(i).total_byte_size for i in groups)

@@ -84,3 +84,10 @@ PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8", "int8")
 def dtype_of(name):
     """The DType called `name` in lower case, e.g. "bf16"; raises KeyError for a name that is none."""
     return DType[name.upper()]
+
+
+PRECISION_OF = np.array(
+    [PRECISIONS.index(d.name.lower()) if d.name.lower() in PRECISIONS else PRECISIONS.index("fp32") for d in DType],
+    dtype=np.int64,
+)
+"""int64, indexed by DType: which of PRECISIONS gives its operands a MAC rate and energy; fp32 for a format without."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from accel_model.errors import TraceError
-from accel_model.trace import Ops, Tensors, Trace, Uses, table
+from accel_model.tables import Ops, Tensors, Uses, table
+from accel_model.trace import Trace
 from accel_model.types import DTYPE_BYTES, PRECISIONS, Kind, Operand, Phase, Role, dtype_of
 
 OPERANDS = {  # of input, filter and output in C = A B

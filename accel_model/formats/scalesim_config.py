@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from accel_model.design import Design
 from accel_model.errors import DesignError
-from accel_model.formats.scalesim_topology import read_text
+from accel_model.reading import read_text
 
 INTERFACES = 3  # ifmap, filter, ofmap
 UNLIMITED_BYTES_PER_S = 1e30
@@ -52,7 +52,7 @@ def load_config(path, clock_hz=1e9):
 
 
 @dataclass(frozen=True)
-class _Value:
+class _ConfigValue:
     """What a key was set to, and where."""
 
     text: str
@@ -72,7 +72,7 @@ class _Value:
 
 
 def _read(path):
-    """The file's settings as {(section, key), both in lower case: _Value}; raises DesignError for other lines."""
+    """The file's settings as {(section, key), both in lower case: _ConfigValue}; raises DesignError for other lines."""
     settings, section = {}, None
     for number, line in enumerate(read_text(path, DesignError).splitlines(), 1):
         text = line.strip()
@@ -95,7 +95,7 @@ def _read(path):
                 f"{path}, line {number}, column {column}: {key[1]} is given in line {settings[key].line} too: keep one"
             )
         column += at + 1 + len(text[at + 1 :]) - len(text[at + 1 :].lstrip())
-        settings[key] = _Value(value, str(path), number, column)
+        settings[key] = _ConfigValue(value, str(path), number, column)
     return settings
 
 
@@ -121,5 +121,5 @@ def _bytes_per_s(settings, path, clock_hz):
     if mode.text != "USER":
         mode.fail(f"InterfaceBandwidth is {mode.text!r}: give CALC or USER")
     given = _need(settings, path, "Bandwidth")
-    first = _Value(given.text.split(",")[0].strip(), given.path, given.line, given.column)
+    first = _ConfigValue(given.text.split(",")[0].strip(), given.path, given.line, given.column)
     return INTERFACES * first.positive("Bandwidth") * clock_hz

@@ -18,18 +18,19 @@ import numpy as np
 from accel_model.arrays import ceil_div
 from accel_model.atomic import write_bytes
 from accel_model.errors import TraceError
-from accel_model.trace import LARGEST_EXACT, Trace
+from accel_model.reading import read_text
+from accel_model.tables import LARGEST_EXACT
+from accel_model.trace import Trace
 from accel_model.types import Kind, Phase
 
 GEMM = ("M", "N", "K")
 CONV = ("IFMAP Height", "IFMAP Width", "Filter Height", "Filter Width", "Channels", "Num Filter", "Strides")
 COLUMNS = {"gemm": GEMM, "conv": CONV}
-LARGEST_FILE = 64 * 2**20  # bytes
 LARGEST_LAYERS = 1_000_000
 
 
 @dataclass(frozen=True)
-class _Layer:
+class _TopologyLayer:
     """One row: its name and sizes, (M, N, K) or those of CONV and the stride of the width."""
 
     name: str
@@ -94,24 +95,8 @@ def save_topology(trace, path):
     return count
 
 
-def read_text(path, error_type):
-    """The text of a small file of another tool; raises error_type where it is missing, too large or not text."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise error_type(f"cannot read {path}: {error.strerror or error}") from None
-    if len(data) > LARGEST_FILE:
-        raise error_type(f"{path} is larger than {LARGEST_FILE} bytes: give a smaller file")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise error_type(f"{path}, line {line}: is not text in UTF-8: save it as such") from None
-
-
 @dataclass(frozen=True)
-class _Row:
+class _TopologyRow:
     """The cells of one line, without spaces and quotes around them and empty ones at the end."""
 
     cells: tuple
@@ -135,7 +120,7 @@ def _rows(path):
     for number, line in enumerate(read_text(path, TraceError).splitlines(), 1):
         cells = tuple(cell.strip(' \t"') for cell in line.rstrip(", \t").split(","))
         if any(cells) and not (rows and cells[0].startswith("#")):
-            rows.append(_Row(cells, str(path), number))
+            rows.append(_TopologyRow(cells, str(path), number))
     if not rows:
         raise TraceError(f"{path} is empty: give a header and one line per layer")
     return rows
@@ -175,7 +160,7 @@ def _layer(row, kind, header):
         extra += 1
     if len(row.cells) > extra:
         row.fail(extra, f"{row.cells[extra]!r} is one value too many: a {kind} row ends with its sparsity ratio")
-    return _Layer(row.cells[0] or f"layer{row.line}", tuple(sizes), f"{row.path}, line {row.line}")
+    return _TopologyLayer(row.cells[0] or f"layer{row.line}", tuple(sizes), f"{row.path}, line {row.line}")
 
 
 def _has_stride_width(row, header, column):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from accel_model import reading
 from accel_model.array.dataflow import Dataflow, Overlap
 from accel_model.atomic import write_bytes
 from accel_model.rtl.simulate import SOURCES, Product, SimulationError, share_count, simulate
@@ -90,10 +91,10 @@ def source_hash(sources=SOURCES):
 
 def read_table(path=TABLE):
     """The proven table: (sizes {name: int64 (shapes,)}, cycles {mode: int64 (shapes,)}, hash of its sources)."""
-    head, *lines = path.read_text().splitlines()
-    rows = list(csv.DictReader(lines))
+    rows = reading.read_table(path, (*SIZES, *(mode_name(*mode) for mode in MODES)))
     columns = {name: np.array([int(row[name]) for row in rows]) for name in rows[0]}
     cycles = {mode: columns[mode_name(*mode)] for mode in MODES}
+    head = reading.read_text(path).split("\n", 1)[0]
     return {name: columns[name] for name in SIZES}, cycles, head.split()[-1]
 
 

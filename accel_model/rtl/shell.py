@@ -90,7 +90,7 @@ def play(products, rows, cols, dataflow, *, timeout_s=600):
 
 
 @dataclass(frozen=True, eq=False)
-class _Plan:
+class _ShellPlan:
     """The port's words that write one product's operands, set its order and read its results, which go to `places`."""
 
     writes: list
@@ -149,7 +149,7 @@ def _plan(x, y, columns, counts, shape, half):
     reads = []
     for j, places in enumerate(columns):
         reads += [_set(READ_COLUMN, 1 << j), _set(READ_SEEK, 0), *[READ << 32] * len(places)]
-    return _Plan(
+    return _ShellPlan(
         writes=[*_writes(X, X_TAG, X_SEEK, x, base), *_writes(Y, Y_TAG, Y_SEEK, y, base)],
         settings=[
             _set(X_PLAY, base << 14 | x_chunk - 1),

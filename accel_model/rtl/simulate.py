@@ -99,7 +99,7 @@ def simulate(products, rows, cols, *, product_stages=0, gaps=False, timeout_s=60
 
 
 @dataclass(frozen=True, eq=False)
-class _Plan:
+class _Stimulus:
     """The beats of one product, and where its results belong.
 
     x, y: bool (beats, 1 + lanes + 8 lanes), most significant bit first. places: per column of the array, int64
@@ -123,7 +123,7 @@ def _os_plan(product, rows, cols):
         y.append(_beats(b[g, :, col : col + cols], used_cols))
         for j in range(used_cols):
             places[j] += [(g, row + i, col + j) for i in reversed(range(used_rows))]
-    return _Plan(np.concatenate(x), np.concatenate(y), places, (groups, a.shape[1], b.shape[2]))
+    return _Stimulus(np.concatenate(x), np.concatenate(y), places, (groups, a.shape[1], b.shape[2]))
 
 
 def _ws_plan(product, rows, cols):
@@ -137,7 +137,7 @@ def _ws_plan(product, rows, cols):
         y.append(_beats(b[g, row : row + used_rows, col : col + cols][::-1], used_cols))
         for j in range(used_cols):
             places[j] += [(g, s, col + j) for s in range(m)]
-    return _Plan(np.concatenate(x), np.concatenate(y), places, (groups, m, b.shape[2]))
+    return _Stimulus(np.concatenate(x), np.concatenate(y), places, (groups, m, b.shape[2]))
 
 
 def _folds(product, rows, cols):

@@ -5,13 +5,12 @@ beyond the parts' own, skew registers, control, the host's interface. Beside TPU
 al., ISCA 2017, figure 2) it gives 0.3 of the matrix unit and 0.8 of the unified buffer: wiring is most of the rest.
 """
 
-import csv
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
 
 from accel_model.array.dataflow import Overlap
+from accel_model.reading import read_table
 from accel_model.silicon.energy import FALLBACK, MULTIPLY_ADD
 from accel_model.types import DTYPE_BYTES, PRECISIONS, dtype_of
 
@@ -39,8 +38,7 @@ Source: 6050 um x 3264 um, JEDEC JESD235 and SK hynix, Hot Chips 26 (2014); reca
 @cache
 def parts():
     """{(part, bits): um2 at 45 nm}, as published."""
-    text = files("accel_model").joinpath("data/area_per_part.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    rows = read_table("data/area_per_part.csv", ("part", "bits", "um2"))
     return {(row["part"], int(row["bits"])): float(row["um2"]) for row in rows}
 
 

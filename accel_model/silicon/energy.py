@@ -1,12 +1,11 @@
-"""Energy per operation and per byte by process node, from published tables (accel_model/data/energy_per_op.csv)."""
+"""Energy per operation and per byte by process node, from published tables, and what the energy of a step goes to."""
 
-import csv
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
 
-from accel_model.types import PRECISIONS
+from accel_model.reading import read_table
+from accel_model.types import DTYPE_BYTES, PRECISION_OF, PRECISIONS
 
 MULTIPLY_ADD = {
     "fp32": (("fp multiply", 32), ("fp add", 32)),
@@ -26,13 +25,13 @@ Source: Chen et al., "Eyeriss: A Spatial Architecture for Energy-Efficient Dataf
 """
 SRAM_BYTES = (8 * 2**10, 32 * 2**10, 2**20)
 WORD_BYTES = 8  # the tables give energy per 64-bit access
+PARTS = ("macs", "registers", "buffer", "dram", "vector", "static")  # what the energy of a step goes to
 
 
 @cache
 def table():
     """{(op, bits, node in nm): J}, as published: Horowitz, ISSCC 2014 (45 nm); Jouppi et al., ISCA 2021 (7 nm)."""
-    text = files("accel_model").joinpath("data/energy_per_op.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    rows = read_table("data/energy_per_op.csv", ("op", "bits", "node_nm", "pJ"))
     return {(row["op"], int(row["bits"]), int(row["node_nm"])): float(row["pJ"]) * 1e-12 for row in rows}
 
 
@@ -74,6 +73,33 @@ def defaults(columns):
         "register_j_per_byte": eight_kib * REGISTER_SHARE,
         "buffer_j_per_byte": buffer,
         "dram_j_per_byte": np.full(len(node), dram_j_per_byte()),
+    }
+
+
+def vector_j(mac_j):
+    """float64 (n,), J per elementary vector operation, the mean of an fp32 add and multiply: half an fp32 MAC.
+
+    mac_j: float64 (n, precisions), J per MAC of each of PRECISIONS.
+    """
+    return mac_j[:, 0] / 2
+
+
+def energy_by_part(trace, design, report):
+    """{one of PARTS: float64 (designs,) joules}, which add up to report.energy_j.
+
+    report: that of `trace` on `design` (numpy arrays), with its columns per op.
+    """
+    ops = trace.ops
+    macs, element_bytes = ops.macs, DTYPE_BYTES[ops.dtype]
+    by_precision = np.bincount(PRECISION_OF[ops.dtype], macs, len(PRECISIONS))
+    operand_bytes, sums = float((2 * macs * element_bytes).sum()), 2.0 * float(macs.sum())
+    return {
+        "macs": design.mac_j @ by_precision,
+        "registers": (operand_bytes + sums * design.accumulator_bytes) * design.register_j_per_byte,
+        "buffer": report.buffer_traffic_bytes.sum(axis=1) * design.buffer_j_per_byte,
+        "dram": report.dram_bytes.sum(axis=1) * design.dram_j_per_byte,
+        "vector": float(ops.vector_ops.sum()) * vector_j(design.mac_j),
+        "static": report.step_s * design.static_w,
     }
 
 

@@ -6,13 +6,9 @@ from functools import lru_cache
 import numpy as np
 
 from accel_model.arrays import real
-from accel_model.types import DTYPE_BYTES, PERSISTENT_ROLES, PRECISIONS, DType, Kind, Operand, Phase, Role, dtype_of
+from accel_model.types import DTYPE_BYTES, PERSISTENT_ROLES, PRECISION_OF, Kind, Operand, Phase, Role
 from accel_model.work.fusion import fused, unfused
 from accel_model.work.residency import NEVER, reuse_distances
-
-PRECISION_OF = np.array([{"FP16": 3, "FP8": 4, "INT8": 5}.get(d.name, 0) for d in DType], dtype=np.int64)
-PRECISION_OF[[dtype_of(p) for p in PRECISIONS]] = np.arange(len(PRECISIONS))
-"""Index into PRECISIONS of the MAC rate and energy for operands of each DType; formats without one count as fp32."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from accel_model.trace import GEOMETRY, Ops, Tensors, Trace, Uses, table
+from accel_model.tables import GEOMETRY, Ops, Tensors, Uses, table
+from accel_model.trace import Trace
 from accel_model.types import PERSISTENT_ROLES, DType, Phase, Role
 
 MADE_BY_FORWARD = (Phase.FORWARD, Phase.RECOMPUTE, Phase.DGRAD)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 
 import numpy as np
 
+from accel_model.chips.errors import ERROR_COLUMNS
+from accel_model.reading import read_table
 from harness.settings.errors import ConfigError
 
 TABLE = "data/model_errors.csv"  # of accel_model, which halfstep task=validate task.errors=... writes
@@ -58,5 +58,4 @@ def of_settings(settings, quantity):
 
 @lru_cache(maxsize=1)
 def _table():
-    text = files("accel_model").joinpath(TABLE).read_text(encoding="utf-8")
-    return tuple(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+    return tuple(read_table(TABLE, ERROR_COLUMNS))

@@ -3,7 +3,8 @@
 import numpy as np
 
 from accel_model.chips.convolutions import Convolution, from_convolutions
-from accel_model.trace import Ops, Tensors, Trace, Uses, table
+from accel_model.tables import Ops, Tensors, Uses, table
+from accel_model.trace import Trace
 from accel_model.types import PRECISIONS, DType, Kind, Operand, Phase, Role
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from accel_model import Trace, compute_floor_s, replay
-from accel_model.energy_parts import energy_by_part
 from accel_model.errors import AccelModelError
+from accel_model.silicon.energy import energy_by_part
 from baselines import Measurement
 from harness.flows.claim_map import live, placed
 from harness.flows.claim_map.rows import batch_of, equal_quality, known_rows, timed

@@ -5,8 +5,10 @@ import pytest
 
 from accel_model import Design, replay
 from accel_model.array.dataflow import rs_active_pes, rs_cycles
-from accel_model.chips.validation import cells, summary
+from accel_model.chips.errors import summary
+from accel_model.chips.validation import cells
 from accel_model.design_file import FOLDER
+from tests.helpers.house import house, python
 from tests.helpers.traces import conv_trace, random_convolutions
 
 
@@ -68,3 +70,44 @@ def test_every_design_file_loads_and_says_where_its_numbers_are_from(path):
     assert (nominal.macs_per_s > 0).all()
     text = path.read_text(encoding="utf-8")
     assert "source" in text or "http" in text
+
+
+NEW_CHIP = """
+from accel_model import Design, Trace, replay
+
+TIMES = {"Abacus": "total_latency"}
+
+
+def figures(rows, resnet50):
+    report = replay(Trace.from_gemms(64, 64, 64), Design.grid(rows=8, cols=8))
+    return {("Abacus", "GEMM", "whole", "1", "total_latency"): (report.step_s[0] * 1e3, "one product")}
+"""
+
+
+def test_a_family_of_chips_is_one_file_beside_its_published_rows(tmp_path):
+    place = house(tmp_path) / "accel_model"
+    (place / "chips" / "abacus.py").write_text(NEW_CHIP)
+    published = place / "data" / "chips_published.csv"
+    row = "Abacus,GEMM,whole,1,total_latency,2.5,ms,silicon,recalled,a paper,table 1,\n"
+    published.write_text(published.read_text() + row)
+    code = """
+from accel_model.chips.errors import model_errors
+from accel_model.chips.validation import cells
+table = cells()
+assert table[-1].chip == "Abacus" and table[-1].published == 2.5 and 0 < table[-1].simulated < 1, table[-1]
+assert model_errors(table)[-1]["chip"] == "Abacus"
+"""
+    python(code, place.parent)
+
+
+def test_a_published_chip_that_no_file_is_about_is_shown_as_not_modelled(tmp_path):
+    place = house(tmp_path) / "accel_model"
+    published = place / "data" / "chips_published.csv"
+    row = "Abacus,GEMM,whole,1,total_latency,2.5,ms,silicon,recalled,a paper,table 1,\n"
+    published.write_text(published.read_text() + row)
+    code = """
+from accel_model.chips.validation import cells
+last = cells()[-1]
+assert (last.chip, last.remark) == ("Abacus", "not modelled") and last.simulated != last.simulated, last
+"""
+    python(code, place.parent)

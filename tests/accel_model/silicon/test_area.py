@@ -1,14 +1,12 @@
 """The area proxy: laws, a published chip within the factors that its docstring states, sources of all constants."""
 
-import csv
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import accel_model
 from accel_model import Design
+from accel_model.reading import read_table
 from accel_model.silicon.area import area_mm2, mac_um2
 from accel_model.types import PRECISIONS
 
@@ -55,7 +53,6 @@ def test_tpu_v1s_parts_beside_its_floor_plan():
 
 
 def test_every_constant_has_its_source():
-    text = (Path(accel_model.__file__).parent / "data" / "area_per_part.csv").read_text()
-    rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+    rows = read_table("data/area_per_part.csv", ("source", "confidence"))
     assert len(rows) == 9
     assert all(row["source"] and row["confidence"] in ("verified", "recalled") for row in rows)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from accel_model import Design, Trace, replay
-from accel_model.energy_parts import PARTS, energy_by_part
 from accel_model.silicon import energy
+from accel_model.silicon.energy import PARTS, energy_by_part
 from accel_model.types import PRECISIONS
 from tests.helpers.designs import random_designs
 from tests.helpers.traces import random_traces

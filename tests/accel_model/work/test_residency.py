@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from accel_model import Design, Trace, replay
-from accel_model.trace import Ops, Tensors, Uses, table
+from accel_model.tables import Ops, Tensors, Uses, table
 from accel_model.types import PERSISTENT_ROLES, Kind, Operand, Role
 from accel_model.work.fusion import fused
 from accel_model.work.residency import ALWAYS, NEVER, reuse_distances

@@ -1,0 +1,55 @@
+"""Small text files and commented CSV tables, read up to a bound, with errors that name file and line."""
+
+import csv
+import io
+from pathlib import Path
+
+from accel_model.errors import AccelModelError
+
+PACKAGE = Path(__file__).parent
+LARGEST_FILE = 64 * 2**20  # bytes
+
+
+class TableError(AccelModelError):
+    """A table is missing, damaged or lacks a column."""
+
+
+def read_text(path, error_type=TableError):
+    """The text of the file at `path`; raises error_type where it is missing, over 64 MiB or not text in UTF-8."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise error_type(f"cannot read {path}: {error.strerror or error}") from None
+    if len(data) > LARGEST_FILE:
+        raise error_type(f"{path} is larger than {LARGEST_FILE} bytes: give a smaller file")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise error_type(f"{path}, line {line}: is not text in UTF-8: save it as such") from None
+
+
+def read_table(path, columns):
+    """The rows of a CSV file as a list of {column: text}; lines that start with # are comments.
+
+    path: of the file; one that is not absolute is of this package. columns: names that its head line must have, each
+    once. Raises TableError for a file that cannot be read, lacks a column, or has a row of more or fewer cells.
+    """
+    path = PACKAGE / path
+    lines = enumerate(io.StringIO(read_text(path), newline=""), 1)
+    numbered = [(number, line) for number, line in lines if not line.startswith("#")]
+    reader = csv.DictReader((line for _, line in numbered), strict=True)
+    rows = []
+    try:
+        if missing := [name for name in columns if (reader.fieldnames or []).count(name) != 1]:
+            raise TableError(f"{path} lacks the column {missing[0]}: its head line must name it, once")
+        for row in reader:
+            if None in row or None in row.values():
+                number = numbered[reader.line_num - 1][0]
+                raise TableError(f"{path}, line {number}: the row has more or fewer cells than the head line")
+            rows.append(row)
+    except csv.Error as error:
+        number = numbered[min(reader.line_num, len(numbered) - 1)][0]  # the line that broke off is not counted
+        raise TableError(f"{path}, line {number}: is no CSV ({error})") from None
+    return rows
