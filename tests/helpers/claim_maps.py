@@ -1,17 +1,23 @@
 """ClaimMaps made up for tests: random, but harness.judging.compare and harness.judging.claims made their verdicts."""
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 
 from accel_model import Design, Trace, replay
 from baselines import Measurement
 from baselines.measurement import KINDS
-from harness.flows.claim_map.values import Cell, ClaimMap, Effect, OpenValue, Profile, Step
+from harness.flows.claim_map.values import Cell, ClaimMap, Profile, Step
+from harness.flows.run import Result
 from harness.judging.breakeven import Answer, curves
 from harness.judging.claims import judge
 from harness.judging.compare import Simulation, compare
+from harness.judging.completions import Effect, OpenValue
 from harness.judging.model_error import ModelError
+from harness.report.layers import PHASES as PHASES_OF_DEVICES
+from harness.report.layers import LayerTimes
 from harness.settings.schema import ClaimConfig, CompareConfig, Metric
 
 HOSTILE = "<script>alert('x')</script> | \"quoted\" & [link](http://example.org) `code` *bold*"
@@ -57,7 +63,7 @@ def claim_map(seed=0, workloads=tuple(WORKLOADS), per_batch=6, batches=(1, 16, 6
             steps[workload, batch, "fp32"] = step
             cells += [cell(rng, step, times, one) for one in devices(rng, step, per_batch, hostile)]
     profiles = {workload: profile(design, steps[workload, batches[-1], "fp32"]) for workload in workloads}
-    layers = layer_times(rng, [f"layer{i}.conv" for i in range(30)] + [HOSTILE if hostile else "fc", ""])
+    names = [f"layer{i}.conv" for i in range(30)] + [HOSTILE if hostile else "fc", ""]
     return ClaimMap(
         accelerator="seed",
         design=design,
@@ -71,8 +77,7 @@ def claim_map(seed=0, workloads=tuple(WORKLOADS), per_batch=6, batches=(1, 16, 6
         steps=steps,
         cells=tuple(cells),
         profiles=profiles,
-        layers=layers if workloads else {},
-        layers_title=("mnist_lenet5, batch 64, fp32: time by layer", "a CPU", "Measured: shares of a profiled pass."),
+        trained=trained(design, names) if workloads else None,
         failures=(("text_gpt_small at batch 4,096", f"no room: {HOSTILE}"),) if hostile else (),
     )
 
@@ -185,16 +190,27 @@ def cell(rng, step, times, baseline):
     )
 
 
-def layer_times(rng, names):
-    """{column: list} of layers as harness.report.layers.layer_table gives them; of the last one nothing is measured."""
-    table = {"layer": names, "macs": rng.uniform(1e6, 1e9, len(names)).tolist()}
-    for side in ("simulated", "measured"):
-        phases = rng.uniform(1e-5, 1e-2, (3, len(names)))
-        table[f"{side}_s"] = phases.sum(axis=0).tolist()
-        table |= {f"{side}_{name}_s": phases[i].tolist() for i, name in enumerate(("forward", "backward", "update"))}
-    for name in [name for name in table if name.startswith("measured")]:
-        table[name][-1] = None
-    return table
+def trained(design, names, batch=64):
+    """A Result of a training made up from bare GEMMs, one for each layer called `names`; the last one has no time."""
+    rng = np.random.default_rng(batch)
+    bare = Trace.from_gemms(*rng.integers(1, 512, size=(3, len(names))), dtype="fp32")
+    meta = {"workload": "mnist_lenet5", "batch_size": batch, "precision": "fp32"}
+    trace = replace(bare, layers=tuple(names), ops=replace(bare.ops, layer=np.arange(len(names))), meta=meta)
+    seconds = rng.uniform(1e-5, 1e-2, (len(names) - 1, len(PHASES_OF_DEVICES)))
+    at = {"workload": meta["workload"], "batch_size": batch, "mode": "eager"}
+    one = measurement(float(seconds.sum()), kind="live", device="a CPU", device_kind="cpu", **at)
+    return Result(
+        design=design,
+        trace=trace,
+        report=replay(trace, design),
+        training=SimpleNamespace(measurement=one),
+        layer_times=LayerTimes(tuple(names[:-1]), seconds, 1e-4, 2e-2),
+        modes_left_out=(),
+        comparisons=(),
+        verdicts=(),
+        completions=(),
+        ceiling=None,
+    )
 
 
 def gemms(batch):

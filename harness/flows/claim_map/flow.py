@@ -37,10 +37,8 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
     settings = {name: workload(name, config) for name in names}
     own_batches = {name: one.batch_size for name, one in settings.items()}
     rows, failures = known_rows(config, names)
-    trained, layers, layers_title = (
-        live.trained(config, say, on_step) if config.workload.name in names else ([], {}, ("", "", ""))
-    )
-    rows = trained + rows
+    own_rows, trained = live.trained(config, say, on_step) if config.workload.name in names else ([], None)
+    rows = own_rows + rows
     arrays, no_arrays = placed.arrays(config)
     wanted = batches_wanted(config, names, own_batches, rows, arrays)
     paths, refused = captured_all(config, settings, wanted, say, on_step)
@@ -96,8 +94,7 @@ def run(config, say=lambda text: None, on_step=lambda done, total, loss: None):
         steps=steps,
         cells=tuple(cells),
         profiles=profiles,
-        layers=layers,
-        layers_title=layers_title,
+        trained=trained,
         failures=tuple(failures),
         without_parity=config.map.without_parity or "",
     )

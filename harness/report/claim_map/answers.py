@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.judging.claims import contradiction, metric_text, speedup
-from harness.report.words import DEVICE_KINDS, dataset, key_of, number
-from harness.settings.schema import Metric
+from harness.judging.claims import contradiction
+from harness.report.words import DEVICE_KINDS, asks, dataset, key_of, plural
+from harness.text.units import number
 
 WORDS = {
     "all": "supported by all completions",
@@ -19,7 +19,7 @@ CLASSES = tuple(WORDS)
 
 
 @dataclass(frozen=True)
-class Answer:
+class ClaimAnswer:
     """What the claim map says of one claim."""
 
     claim: str
@@ -36,7 +36,7 @@ class Answer:
 
 
 def answers(claim_map):
-    """The Answer to each claim, in their order."""
+    """The ClaimAnswer to each claim, in their order."""
     return [_answer(claim_map, index, name, claim) for index, (name, claim) in enumerate(claim_map.claims.items())]
 
 
@@ -60,7 +60,7 @@ def remarks(claim_map):
 
 
 def sentence(answer):
-    """The counts of an Answer in a sentence."""
+    """The counts of a ClaimAnswer in a sentence."""
     return (
         f"Of {answer.total} {plural('comparison', answer.total)} that the claim can rest on, with "
         f"{answer.devices} {plural('device', answer.devices)}, "
@@ -101,11 +101,6 @@ def ceiling(claim_map):
     ]
 
 
-def plural(noun, count):
-    """`noun` with an s unless `count` is 1."""
-    return noun if count == 1 else f"{noun}s"
-
-
 def _answer(claim_map, index, name, claim):
     keys = [key_of(cell.verdicts[index]) for cell in claim_map.cells]
     counts = {key: keys.count(key) for key in CLASSES}
@@ -115,22 +110,9 @@ def _answer(claim_map, index, name, claim):
         if key != "context":
             kinds.setdefault(cell.baseline.device_kind, dict.fromkeys(CLASSES, 0))[key] += 1
     short = "; ".join(f"{DEVICE_KINDS.get(kind, kind)}s: {_short(each)}" for kind, each in sorted(kinds.items()))
-    return Answer(name, claim.statement, asks(claim), short if len(kinds) > 1 else _short(counts), counts, len(devices))
-
-
-def asks(claim):
-    """What a claim asks for, in words."""
-    what = {
-        Metric.time_reduction: "less time",
-        Metric.throughput_gain: "throughput",
-        Metric.speedup: "speed-up",
-        Metric.energy_reduction: "less energy",
-    }[claim.metric]
-    value = metric_text(claim.metric, claim.threshold)
-    if claim.metric in (Metric.time_reduction, Metric.energy_reduction):
-        value = value.lstrip("+")
-    equals = "" if claim.metric is Metric.speedup else f", {speedup(claim):.3g}x"
-    return f"{value} {what}{equals}"
+    return ClaimAnswer(
+        name, claim.statement, asks(claim), short if len(kinds) > 1 else _short(counts), counts, len(devices)
+    )
 
 
 def _short(counts):

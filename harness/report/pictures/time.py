@@ -1,9 +1,27 @@
 """Where the simulated time goes: steps by phase and by what binds them, as shares and in milliseconds."""
 
-from harness.report.pictures.canvas import figure, plain_axes
+from functools import partial
 
+from harness.flows.claim_map.values import ClaimMap
+from harness.report.pictures.canvas import Picture, Slot, figure, plain_axes
+from harness.report.selection import shown_steps
+
+SLOT = Slot(section="time", order=10)
 PHASES = ("forward", "recompute", "dgrad", "wgrad", "update", "other", "host")
 BOUNDS = ("compute", "buffer", "dram", "vector", "launch", "host")
+
+
+def pictures(claim_map: ClaimMap) -> list[Picture]:
+    """The Pictures of where the time of the shown Steps goes, as shares and in milliseconds."""
+    steps = shown_steps(claim_map)
+    if not steps:
+        return []
+    shares, absolute = "Simulated step of the nominal design, shares", "Simulated step of the nominal design"
+    alt = "Time of each workload's simulated step by phase and by what binds it"
+    return [
+        Picture("time_shares", shares, f"{alt}, as shares.", partial(time_shares, steps, shares)),
+        Picture("time", absolute, f"{alt}, in milliseconds.", partial(time_absolute, steps, absolute)),
+    ]
 
 
 def time_shares(steps, title, theme):
