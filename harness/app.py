@@ -130,7 +130,7 @@ def deliver(result, config, folder, place, run_id):
     result.trace.save(folder / TRACE)
     files.write(folder / "summary.md", text)
     files.write_json(folder / "layers.json", by_layer)
-    picture = layers.layers(layers.folded(by_layer), *run_values.layer_title(result, config))
+    picture = layers.layers(layers.folded(by_layer), *run_values.layer_title(result))
     files.write(folder / "layers.png", picture)
     if rows := run_values.speedup_rows(result):
         files.write(folder / "speedups.png", layers.speedups(rows, *run_values.speedup_title(config)))

@@ -12,7 +12,7 @@ def run_claims(config, folder):
     """Judge the claims of `config` over its whole map; returns a small dict."""
     from harness.app import shell_command, tracked
     from harness.flows.claim_map.flow import check_scope, run
-    from harness.report import headline
+    from harness.report.claim_map.answers import headline
     from harness.report.claim_map.tables import counts_table
     from harness.store import pages
     from harness.text.console import console, show
@@ -31,13 +31,13 @@ def run_claims(config, folder):
 
 def deliver(claim_map, config, folder, place, run_id, command):
     """Write the report and the values, log them, and return the lines for the terminal."""
-    from harness import report
+    from harness.report.claim_map.page import PICTURES, write
     from harness.report.run_values import versions
     from harness.store import files, tracking
 
-    page = report.write(claim_map, folder, command, versions())
+    page = write(claim_map, folder, command, versions())
     files.write_json(folder / files.RESULT, values.as_json(claim_map, config, command, versions()))
-    maps = sorted(path.name for path in (folder / report.PICTURES).glob("claim_map*.png"))
+    maps = sorted(path.name for path in (folder / PICTURES).glob("claim_map*.png"))
     tracking.log(
         place,
         run_id,

@@ -10,7 +10,8 @@ from baselines.recorded import RECORDED, read_recorded, to_json
 from harness.settings import shipped
 from harness.settings.errors import ConfigError, RecordError
 from harness.store import files
-from harness.text.table import Table, ms
+from harness.text.table import Table
+from harness.text.units import ms
 from harness.training.grid import Cell, grid, remaining, work_through
 from harness.training.modes import in_modes, refusal
 

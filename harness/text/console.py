@@ -5,6 +5,7 @@ import re
 import sys
 
 from harness.text.table import as_markdown, narrowed
+from harness.text.units import digits
 
 WIDTH = 220  # of output that goes to a file or a pipe
 MARKUP = re.compile(r"\[/?bold\]")
@@ -56,7 +57,7 @@ def progress(out):
             bar.update(task, description=text, total=None, completed=0, loss="")
 
         def on_step(done, total, loss):
-            note = loss if isinstance(loss, str) else "" if loss != loss else f"loss {loss:.3g}"
+            note = loss if isinstance(loss, str) else "" if loss != loss else f"loss {digits(loss, 3)}"
             bar.update(task, total=total, completed=done, loss=note)
 
         yield say, on_step

@@ -93,6 +93,11 @@ def digits(value: float, count: int = 4) -> str:
     return f"{value:.{count}g}"
 
 
+def grouped(value: float, count: int = 4) -> str:
+    """A number with `count` digits and commas between thousands."""
+    return f"{value:,.{count}g}"
+
+
 def number(value: float) -> str:
     """A number with four digits, and without an exponent where it is large."""
     return f"{value:,.0f}" if 1e4 <= abs(value) < math.inf else digits(value)

@@ -6,10 +6,12 @@ import base64
 import os
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from harness.report.claim_map.answers import CLASSES, WORDS, answers, headline, remarks, sentence
 from harness.report.claim_map.cells import cells_csv
+from harness.report.claim_map.glossary import linker, terms
 from harness.report.claim_map.sections import LEGEND, sections
 from harness.report.pictures.canvas import DARK, LIGHT, MARKS, drawn, png, svg
 from harness.store.files import write as write_file
@@ -99,6 +101,7 @@ def as_html(claim_map, content, rendered):
         marks=MARKS,
         legend=LEGEND,
         wide=WIDE,
+        linker=partial(linker, terms()),
     )
 
 

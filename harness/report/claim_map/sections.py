@@ -8,6 +8,7 @@ from importlib.resources import files
 from harness.flows.claim_map.values import ClaimMap
 from harness.judging.claims import percent
 from harness.report import words
+from harness.report.claim_map import glossary
 from harness.report.claim_map import tables as of
 from harness.report.claim_map.answers import WORDS
 from harness.report.claim_map.modes import explanation, modes_table
@@ -31,7 +32,8 @@ SECTIONS = {  # place in the page: (order, title); a file of harness/report/pict
     "failures": (110, "What could not be done"),
     "cells": (120, "Every cell"),
     "sources": (130, "Sources of every baseline"),
-    "reproduce": (140, "Versions and command"),
+    "words": (140, "Words"),
+    "reproduce": (150, "Versions and command"),
 }
 LEGEND = {**WORDS, "context": "context: the claim does not speak of it, or no claim can rest on it"}
 
@@ -42,6 +44,7 @@ class Block:
 
     text: str = ""
     heading: str = ""
+    anchor: str = ""  # the heading's place in the page, where texts link to it
     items: tuple[str, ...] = ()
     table: Table | None = None
     picture: Picture | None = None
@@ -101,6 +104,7 @@ def _written(claim_map, command, versions):
         "failures": _tables(of.failures_table(claim_map)),
         "cells": _cells(claim_map),
         "sources": _tables(of.sources_table(claim_map)),
+        "words": [block for term in glossary.terms() for block in _term(term)],
         "reproduce": _reproduce(command, versions),
     }
 
@@ -133,6 +137,10 @@ def template(name: str) -> list[Block]:
             blocks += [Block(heading=line[4:])] if line[4:] else []
             items = []
     return blocks
+
+
+def _term(term):
+    return [Block(heading=term.heading, anchor=term.anchor), Block(text=term.meaning)]
 
 
 def _cells(claim_map):

@@ -8,7 +8,7 @@ from harness.judging.claims import speedup
 from harness.report import words
 from harness.report.pictures.canvas import Picture, Slot, figure, finish
 from harness.report.selection import claims_on_time, workloads
-from harness.text.units import times
+from harness.text.units import grouped, times
 
 SLOT = Slot(
     section="completions",
@@ -92,7 +92,7 @@ def completions(rows, thresholds, title, theme):
     axes.plot([], [], "|", color=theme.ink, markersize=10, markeredgewidth=2, label="ceiling: physics allows no more")
     axes.set_xscale("log", base=2)
     axes.set_xlim(least, most)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.4g}x")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{grouped(value)}x")
     axes.set_yticks(range(len(rows)), [row["label"] for row in rows], fontsize=8)
     axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     axes.set_xlabel("speed-up of the accelerator over the baseline; left of 1x it is slower")

@@ -8,7 +8,14 @@ from harness.report.pictures.canvas import Picture, Slot, figure, plain_axes
 from harness.report.selection import measured_energies, shown_steps
 
 SLOT = Slot(section="energy", order=10)
-PARTS = ("macs", "registers", "buffer", "dram", "vector", "static")
+HUES = {  # of a Theme, by part of the energy
+    "macs": "blue",
+    "registers": "sky",
+    "buffer": "purple",
+    "dram": "orange",
+    "vector": "green",
+    "static": "grey",
+}
 
 
 def pictures(claim_map: ClaimMap) -> list[Picture]:
@@ -66,5 +73,4 @@ def energy(steps, measured, title, theme):
 
 def part_colors(theme):
     """{part of the energy: colour}."""
-    hues = (theme.blue, theme.sky, theme.purple, theme.orange, theme.green, theme.grey)
-    return dict(zip(PARTS, hues, strict=True))
+    return {part: getattr(theme, hue) for part, hue in HUES.items()}

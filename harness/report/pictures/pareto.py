@@ -3,7 +3,7 @@
 import numpy as np
 
 from harness.report.pictures.canvas import LIGHT, figure, finish, png, svg
-from harness.text.units import digits
+from harness.text.units import digits, grouped
 
 
 def pareto(rows, own, title):
@@ -54,4 +54,4 @@ def pareto_figure(rows, own, title, theme):
 
 
 def _number(value, _=None):
-    return f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
+    return grouped(value, 3) if value < 1000 else f"{value:,.0f}"

@@ -9,7 +9,7 @@ from harness.flows.claim_map.values import ClaimMap
 from harness.judging.claims import share_text
 from harness.report import words
 from harness.report.pictures.canvas import Picture, Slot, figure, finish
-from harness.text.units import with_unit
+from harness.text.units import digits, grouped, with_unit
 
 SLOT = Slot(section="roofline", order=10)
 
@@ -84,7 +84,7 @@ def roofline(profile, design, title, theme):
             "color": theme.muted,
             "markersize": 4,
             "clip_on": False,
-            "label": f"slower than {lowest / 1e9:.2g} Gop/s",
+            "label": f"slower than {digits(lowest / 1e9, 2)} Gop/s",
         }
         axes.plot(x[low_ones], np.full(low_ones.sum(), lowest / 1e9), "v", **style)
     axes.set_ylim(lowest / 1e9, 2.5 * max(mac_roof, vector_roof) / 1e9)
@@ -130,8 +130,8 @@ def _limits(intensity, ridge):
 def _roofs(axes, theme, span, bandwidth, mac_roof, vector_roof):
     x = np.geomspace(*span, 200)
     names = [
-        (mac_roof, "-", f"MAC units: {mac_roof / 1e9:,.4g} Gop/s"),
-        (vector_roof, "--", f"vector unit: {vector_roof / 1e9:,.4g} Gop/s"),
+        (mac_roof, "-", f"MAC units: {grouped(mac_roof / 1e9)} Gop/s"),
+        (vector_roof, "--", f"vector unit: {grouped(vector_roof / 1e9)} Gop/s"),
     ]
     for roof, line, name in names:
         axes.plot(x, np.minimum(x * bandwidth, roof) / 1e9, line, color=theme.ink, linewidth=1.3)

@@ -264,7 +264,7 @@ def test_wrong_settings_of_the_claims_are_told_without_a_traceback(tmp_path, ove
 
 
 def test_the_parity_table_counts_what_would_change_and_nothing_else(found):
-    from harness.report.parity import parity_table
+    from harness.report.claim_map.tables import parity_table
     from harness.report.words import key_of
 
     _, claim_map = found
