@@ -6,7 +6,7 @@ from types import ModuleType
 
 
 def on_first_use(package: str, names: Iterable[str]) -> Callable[[str], ModuleType]:
-    """A `__getattr__` for `package` that loads those of its modules that are slow to import when they are first used."""
+    """A `__getattr__` for `package` that loads those of its modules that are slow to import on first use."""
     slow = frozenset(names)
 
     def load(name):

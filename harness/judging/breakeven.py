@@ -14,7 +14,7 @@ import numpy as np
 
 from accel_model import Design, Report, replay
 from harness.judging.compare import simulate
-from harness.text.table import ms
+from harness.text.units import ms, quantity
 
 CLOCK_HZ = (1e8, 2e10)
 BANDWIDTH = (1e9, 2e13)  # bytes/s
@@ -31,12 +31,7 @@ LIMITS = {  # how each binding term is called when it is what keeps a value from
     "launch": "the launch of ops",
     "host": "the batch's copy from the host",
 }
-UNITS = {  # of each parameter, for text
-    "macs": (1, "MAC units"),
-    "clock_hz": (1e9, "GHz"),
-    "dram_bytes_per_s": (1e9, "GB/s"),
-    "buffer_bytes": (2**20, "MiB"),
-}
+PARAMETERS = ("macs", "clock_hz", "dram_bytes_per_s", "buffer_bytes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +63,6 @@ class Answer:
     value: float  # MACs, Hz, bytes/s or bytes
     factor: float  # over the design's own value
     why: str  # what keeps every value from meeting it, or that the design's own suffices, or ""
-
-
-PARAMETERS = tuple(UNITS)
-
-
-def quantity(parameter, value):
-    """A value of one of PARAMETERS as text with its unit, e.g. 2.5 GHz."""
-    size, unit = UNITS[parameter]
-    return f"{value / size:,.0f} {unit}" if value >= 100 * size else f"{value / size:.3g} {unit}"
 
 
 def curves(trace, design):

@@ -10,8 +10,7 @@ import numpy as np
 from accel_model import Design
 from accel_model.design_file import completions as every_value
 from accel_model.design_file import nominal as nominal_value
-
-MIB = 2**20
+from harness.text.units import label, phrase, with_unit
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,8 @@ class Completions:
         return tuple(
             OpenValue(
                 name=key,
-                nominal=as_text(key, self.nominal[key]),
-                values=tuple(as_text(key, value) for value in self.values[key]),
+                nominal=with_unit(key, self.nominal[key]),
+                values=tuple(with_unit(key, value) for value in self.values[key]),
                 source=self.sources.get(key, ""),
             )
             for key in self.open
@@ -107,7 +106,7 @@ class Completions:
                 found.append(f"only {phrase(key, values[taken[0]])}")
             elif len(taken) < len(values):
                 few = len(taken) <= len(values) - len(taken)
-                named = [as_text(key, value) for i, value in enumerate(values) if (i in taken) == few]
+                named = [with_unit(key, value) for i, value in enumerate(values) if (i in taken) == few]
                 found.append(f"{label(key)} {'one' if few else 'none'} of {', '.join(named)}")
         return tuple(found)
 
@@ -119,54 +118,7 @@ class Completions:
         logs, found = np.log(np.asarray(step_s)[1:]), []
         for key in self.open:
             means = np.bincount(self.choices[key], logs) / np.bincount(self.choices[key])
-            values = [as_text(key, value) for value in self.values[key]]
+            values = [with_unit(key, value) for value in self.values[key]]
             factor = float(np.exp(means.max() - means.min()))
             found.append(Effect(label(key), factor, values[int(means.argmin())], values[int(means.argmax())]))
         return tuple(sorted(found, key=lambda effect: -effect.factor))
-
-
-LABELS = {
-    "array": "array",
-    "buffer_bytes": "on-chip memory",
-    "dram_efficiency": "DRAM efficiency",
-    "vector_lanes": "vector lanes",
-    "launch_s": "launch cost",
-    "host_bytes_per_s": "host link",
-    "dram_bytes_per_s": "DRAM bandwidth",
-    "clock_hz": "clock",
-}
-
-
-def label(key):
-    """A field of Design as people read it."""
-    return LABELS.get(key, key.replace("_", " "))
-
-
-def phrase(key, value):
-    """A field with its value as people read it."""
-    text = as_text(key, value)
-    if key in ("array", "dataflow"):
-        return text
-    if isinstance(value, bool):
-        return label(key) if value else f"no {label(key)}"
-    return f"{label(key)} {text}"
-
-
-def as_text(key, value):
-    """A value of a field of Design as people read it, with its unit."""
-    if key == "array":
-        rows, cols, cores = value
-        return f"{cores} x ({rows} x {cols})" if cores > 1 else f"{rows} x {cols}"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str | dict):
-        return str(value)
-    if key.endswith("_bytes_per_s"):
-        return f"{value / 1e9:.4g} GB/s"
-    if key.endswith("_bytes"):
-        return f"{value / MIB:.4g} MiB"
-    if key.endswith("_s"):
-        return f"{value * 1e6:.3g} µs"
-    if key.endswith("_hz"):
-        return f"{value / 1e9:.4g} GHz"
-    return f"{value:.4g}"

@@ -9,19 +9,11 @@ from accel_model import Design
 from accel_model.fields import Setting
 from harness.flows.explore.search import LIMITS, METRICS, Problem, State
 from harness.text.table import Table, as_markdown
+from harness.text.units import bare, digits, heading, ms, times
 
 SHOWN = 16  # designs of the front in a table, the nominal one not counted
 LOGGED = 2000  # in the table that is logged; all are in pareto.parquet
 FIELDS = {f.name: f for f in fields(Design)}
-UNITS = (  # endings of fields, the size of the unit that people read, and its name
-    ("_j_per_byte", 1e-12, "pJ/B"),
-    ("_bytes_per_s", 1e9, "GB/s"),
-    ("_bytes", 2**20, "MiB"),
-    ("_hz", 1e9, "GHz"),
-    ("_s", 1e-6, "us"),
-    ("_nm", 1, "nm"),
-    ("_w", 1, "W"),
-)
 WHY_LEFT_OUT = {
     "macs_most": "have more MAC units than explore.macs_most",
     "area_most_mm2": "are larger than explore.area_most_mm2 (a proxy)",
@@ -60,32 +52,14 @@ def plain(design, name):
     return [Setting.plain(FIELDS[name], value) for value in getattr(design, name)]
 
 
-def text(name, value):
-    """A value of the field `name` for people, without its unit."""
-    for ending, size, _ in UNITS:
-        if name.endswith(ending):
-            return f"{value / size:.4g}"
-    return "yes" if value is True else "no" if value is False else str(value)
-
-
-def heading(name):
-    """A field's name with the unit that `text` gives its values in."""
-    for ending, _, unit in UNITS:
-        if name.endswith(ending):
-            return f"{name.removesuffix(ending).replace('_', ' ')} ({unit})"
-    return name.replace("_", " ")
-
-
 def table(found: Outcome):
     """The nominal design, and at most SHOWN of the front, evenly spaced by time."""
     count, names = len(found.rows["excess"]), [name for name in axes(found.problem) if name not in ("cols", "cores")]
     kept = np.unique(np.linspace(0, count - 1, min(count, SHOWN)).round().astype(int))
     at = {name: values[..., kept] for name, values in found.rows.items()}
     design = Design.stack([found.nominal, found.problem.space.at(at["digits"])]) if count else found.nominal
-    cells = [[f"{found.own['step_s'] * 1e3:.4g}", *(f"{1e3 * value:.4g}" for value in at["step_s"])]]
-    cells.append([f"{found.own['energy_j'] * 1e3:.4g}", *(f"{1e3 * value:.4g}" for value in at["energy_j"])])
-    for name in ("area_mm2", "watts"):
-        cells.append([f"{found.own[name]:.4g}", *(f"{value:.4g}" for value in at[name])])
+    shown = {"step_s": 1e3, "energy_j": 1e3, "area_mm2": 1, "watts": 1}  # in ms, mJ, mm2 and W
+    cells = [[digits(size * value) for value in (found.own[name], *at[name])] for name, size in shown.items()]
     titles = ["design", "step (ms)", "energy (mJ)", "area proxy (mm2)", "power (W)"]
     for name in names:
         if name == "rows":
@@ -94,7 +68,7 @@ def table(found: Outcome):
             cells.append([f"{r}x{c}" + (f" x{n}" if n > 1 else "") for r, c, n in sides])
         else:
             titles.append(heading(name))
-            cells.append([text(name, value) for value in plain(design, name)])
+            cells.append([bare(name, value) for value in plain(design, name)])
     labels = ["nominal", *(str(1 + row) for row in kept)]
     note = f"{len(kept)} of the {count:,} designs of the front, evenly spaced by time; all are in pareto.parquet."
     what = ", ".join(NAMES[name] for name in found.problem.objectives)
@@ -110,8 +84,8 @@ def lines(found: Outcome):
     what = "all designs of the space" if state.done == count else f"the first of {count:,}"
     what = what if found.whole else f"sampled by NSGA-II from {count:,}"
     told = [
-        f"{state.done:,} designs, {what}, in {state.seconds:.3g} s: {rate:,.0f} designs/s. {state.feasible:,} run and "
-        f"meet the limits; {len(rows['excess']):,} are on the front.",
+        f"{state.done:,} designs, {what}, in {digits(state.seconds, 3)} s: {rate:,.0f} designs/s. "
+        f"{state.feasible:,} run and meet the limits; {len(rows['excess']):,} are on the front.",
         *left_out(state),
     ]
     if not len(rows["excess"]):
@@ -144,7 +118,7 @@ def nothing(problem, state):
 def beside(rows, at, own):
     """The metrics of one design of the front, each with its factor over the nominal design's."""
     parts = (("step_s", 1e3, "ms"), ("energy_j", 1e3, "mJ"), ("area_mm2", 1, "mm2 (a proxy)"))
-    told = (f"{rows[name][at] * size:.4g} {unit}, {rows[name][at] / own[name]:.3g}x" for name, size, unit in parts)
+    told = (f"{digits(rows[name][at] * size)} {of}, {times(rows[name][at] / own[name])}" for name, size, of in parts)
     return f"number {at + 1}, {'; '.join(told)} of the nominal design"
 
 
@@ -169,7 +143,7 @@ def answer(found: Outcome):
     if not len(found.rows["excess"]):
         return "no design found"
     fastest = float(found.rows["step_s"][0])
-    return f"fastest step {1e3 * fastest:.4g} ms, {fastest / found.own['step_s']:.3g}x of the nominal design"
+    return f"fastest step {ms(fastest)}, {times(fastest / found.own['step_s'])} of the nominal design"
 
 
 def note(found: Outcome, config, command):
@@ -249,5 +223,5 @@ def _span(axis, values):
     if axis == "array":
         return ", ".join("x".join(map(str, value)) for value in values)
     if FIELDS[axis].metadata["kind"] in ("choice", "flag", "per_precision"):
-        return ", ".join(text(axis, Setting.plain(FIELDS[axis], value)) for value in values)
-    return f"{heading(axis)} {text(axis, values[0])} to {text(axis, values[-1])}"
+        return ", ".join(bare(axis, Setting.plain(FIELDS[axis], value)) for value in values)
+    return f"{heading(axis)} {bare(axis, values[0])} to {bare(axis, values[-1])}"

@@ -9,6 +9,7 @@ import numpy as np
 
 from accel_model.types import Phase
 from harness.text.table import Table
+from harness.text.units import digits, ms
 
 if TYPE_CHECKING:
     from harness.flows.run import Result
@@ -117,9 +118,9 @@ def caption(times):
         return f"No measured time belongs to a layer: {times.note}."
     whole_s = float(times.seconds.sum()) + times.unattributed_s
     return (
-        f"Measured: shares of a profiled pass, scaled to the unprofiled step of {1e3 * whole_s:.4g} ms; "
+        f"Measured: shares of a profiled pass, scaled to the unprofiled step of {ms(whole_s)}; "
         f"{times.unattributed_s / whole_s:.1%} of it belongs to no known layer; kernels and ops took "
-        f"{1e3 * times.profiled_s:.4g} ms of a profiled step."
+        f"{ms(times.profiled_s)} of a profiled step."
     )
 
 
@@ -138,9 +139,9 @@ def times_table(result: Result):
 
 def _note(result):
     simulated = "Simulated: nominal completion; backward is dgrad, wgrad and recompute"
-    host = f"the host's copy, {1e3 * float(result.report.host_s[0]):.3g} ms, belongs to no layer"
+    host = f"the host's copy, {ms(float(result.report.host_s[0]), 3)}, belongs to no layer"
     return f"{caption(result.layer_times)} {simulated}; {host}.".strip()
 
 
 def _ms(seconds):
-    return "" if seconds is None else f"{1e3 * seconds:.3g}"
+    return "" if seconds is None else digits(1e3 * seconds, 3)

@@ -3,18 +3,19 @@
 import math
 import statistics
 
-from harness.settings.metrics import percent
-from harness.text.table import Table, ms
+from harness.text.table import Table
+from harness.text.units import digits, ms, percent
 
 UNCOUNTED_SHARE = 0.01  # of the bytes touched, above which ops without a formula are warned of
 
 
 def trace_line(trace):
     """A trace in one line of text."""
-    macs = ", ".join(f"{phase} {count / 1e9:.4g}" for phase, count in trace.macs_by_phase().items() if count)
+    macs = ", ".join(f"{phase} {digits(count / 1e9)}" for phase, count in trace.macs_by_phase().items() if count)
     return (
         f"{trace.meta.get('workload', 'trace')}: {len(trace)} ops, {len(trace.tensors.bytes)} tensors, GMACs: {macs}; "
-        f"{trace.uses.bytes.sum() / 1e9:.4g} GB touched, {trace.live_bytes().max(initial=0) / 1e9:.4g} GB at the peak"
+        f"{digits(trace.uses.bytes.sum() / 1e9)} GB touched, "
+        f"{digits(trace.live_bytes().max(initial=0) / 1e9)} GB at the peak"
     )
 
 
@@ -34,7 +35,7 @@ def replay_table(trace, report):
         ("training step", ms(float(report.step_s[0]))),
         ("floor", ms(float(report.floor_s[0]))),
         ("MAC units busy", f"{float(report.utilisation[0]):.1%}"),
-        ("energy", f"{float(report.energy_j[0]):.4g} J a step"),
+        ("energy", f"{digits(float(report.energy_j[0]))} J a step"),
         ("ops without a formula", str(sum(count for count, _ in trace.uncounted.values()))),
     ]
     rows += [(f"phase {name}", ms(float(values[0]))) for name, values in report.by_phase().items() if float(values[0])]
@@ -63,8 +64,8 @@ def baseline_table(title, measurements, note=""):
             one.precision,
             one.mode,
             one.scope,
-            "" if math.isnan(one.step_s) else f"{1e3 * one.step_s:.4g}",
-            "" if math.isnan(one.samples_per_s) else f"{one.samples_per_s:.4g}",
+            "" if math.isnan(one.step_s) else digits(1e3 * one.step_s),
+            "" if math.isnan(one.samples_per_s) else digits(one.samples_per_s),
             f"[{numbers[one.source]}] {one.locator}".strip(),
         )
         for one in measurements
@@ -87,8 +88,8 @@ def validation_table(cells):
     rows = tuple(
         (
             *(cell.chip, cell.kind, f"{cell.workload}, batch {cell.batch}", cell.layer, cell.metric),
-            f"{cell.published:.4g} {cell.unit}",
-            "" if math.isnan(cell.simulated) else f"{cell.simulated:.4g} {cell.unit}",
+            f"{digits(cell.published)} {cell.unit}",
+            "" if math.isnan(cell.simulated) else f"{digits(cell.simulated)} {cell.unit}",
             "" if math.isnan(cell.error) else percent(cell.error),
             cell.remark,
         )
@@ -119,9 +120,9 @@ def sweep_table(found):
         "workload": ("workload", str),
         "batch_size": ("batch", str),
         "precision": ("precision", str),
-        "time/measured_step_ms": ("measured (ms)", "{:.4g}".format),
+        "time/measured_step_ms": ("measured (ms)", digits),
         "time/measured_iqr_pct": ("IQR (%)", "{:.0f}".format),
-        "time/simulated_step_ms": ("simulated (ms)", "{:.4g}".format),
+        "time/simulated_step_ms": ("simulated (ms)", digits),
         "train/accuracy_pct": ("accuracy (%)", "{:.1f}".format),
     }
     shown = [(name, title, form) for name, (title, form) in columns.items() if name in found]

@@ -6,18 +6,13 @@ import math
 
 from harness.flows.run import Result
 from harness.judging.claims import contradiction, overall, speedup, verdict_text
+from harness.report import words
 from harness.report.layers import times_table
 from harness.report.listings import uncounted_line
-from harness.settings.metrics import percent
-from harness.text.table import Table, as_markdown, ms
+from harness.text.table import Table, as_markdown
+from harness.text.units import digits, ms, percent, times, times_in_full
 
 FEWEST = 8  # samples by which a spread can be told
-
-SCOPES = {
-    "step_and_copy": "step+copy",
-    "step_and_loading": "step+loading",
-    "forward_backward": "fwd+bwd",
-}  # how tables write what a time covers
 
 
 def headline(result: Result, config):
@@ -54,7 +49,7 @@ def ceiling_line(result: Result, config):
     if not ceiling or not ceiling.published:
         return ""
     counts = [
-        f"{name} ({speedup(claim):.3g}x) is possible against "
+        f"{name} ({times(speedup(claim))}) is possible against "
         f"{sum(ceiling.samples_per_s >= speedup(claim) * one.samples_per_s for one in ceiling.published)}"
         for name, claim in config.claim.items()
     ]
@@ -77,9 +72,12 @@ def training_table(result: Result, config):
     rows = (
         ("device", f"{measured.device} ({measured.device_kind})"),
         ("data", training.samples.name + ("" if training.samples.real else ", for timing only")),
-        ("trained", f"{len(training.losses)} steps, {training.epochs:.3g} epochs, {training.parameters:,} parameters"),
+        (
+            "trained",
+            f"{len(training.losses)} steps, {digits(training.epochs, 3)} epochs, {training.parameters:,} parameters",
+        ),
         ("ended by", training.stopped_by),
-        ("loss", f"{training.losses[0]:.3g} at the first step, {training.losses[-1]:.3g} at the last"),
+        ("loss", f"{digits(training.losses[0], 3)} at the first step, {digits(training.losses[-1], 3)} at the last"),
         ("accuracy", accuracy),
         (
             "step",
@@ -92,9 +90,10 @@ def training_table(result: Result, config):
         ("energy", energy(measured)),
         (
             "epoch",
-            f"{training.wall_s / training.epochs:.3g} s of {training.steps_per_epoch} steps, with the loading of data",
+            f"{digits(training.wall_s / training.epochs, 3)} s of {training.steps_per_epoch} steps, "
+            f"with the loading of data",
         ),
-        ("whole training", f"{training.wall_s:.3g} s with the loading of data"),
+        ("whole training", f"{digits(training.wall_s, 3)} s with the loading of data"),
     )
     return Table("Trained here", ("what", "value"), rows)
 
@@ -104,8 +103,8 @@ def further_modes(result: Result, config):
     for one in (each.baseline for each in result.comparisons):
         if one.kind == "live" and one is not result.training.measurement:
             low, high = one.interval_s(config.compare.level)
-            times = f"{ms(one.step_s)} median, {ms(one.iqr_s)} interquartile range, interval {ms(low)} to {ms(high)}"
-            yield f"{SCOPES.get(one.scope, one.scope)}, {one.mode}", f"{times}; energy: {energy(one)}"
+            spread = f"{ms(one.step_s)} median, {ms(one.iqr_s)} interquartile range, interval {ms(low)} to {ms(high)}"
+            yield f"{words.scope(one)}, {one.mode}", f"{spread}; energy: {energy(one)}"
     for left in result.modes_left_out:
         yield f"step, {left.mode}", f"not measured: {left.why}"
 
@@ -114,7 +113,7 @@ def energy(measured):
     """The energy of a step of a Measurement and how it was counted, or why it is not known, as text."""
     if math.isnan(measured.energy_j):
         return f"not known: {measured.energy_note}"
-    return f"{measured.energy_j:.3g} J a step ({measured.energy_note})"
+    return f"{digits(measured.energy_j, 3)} J a step ({measured.energy_note})"
 
 
 def stability(measured):
@@ -136,14 +135,14 @@ def time_table(result: Result, config):
         columns.append(f"measured, {training.measurement.device_kind}")
     rows = []
     for name, count, factor in seconds:
-        row = [name, f"{simulated_s * count * factor:.4g}"]
+        row = [name, digits(simulated_s * count * factor)]
         if training:
             whole = training.measurement.step_s * count if count != len(training.losses) else training.steps_s
-            row.append(f"{whole * factor:.4g}")
+            row.append(digits(whole * factor))
         rows.append(tuple(row))
-    rate = ["throughput (samples/s)", f"{batch / simulated_s:.4g}"]
+    rate = ["throughput (samples/s)", digits(batch / simulated_s)]
     if training:
-        rate.append(f"{training.measurement.samples_per_s:.4g}")
+        rate.append(digits(training.measurement.samples_per_s))
     rows.append(tuple(rate))
     shares = {name: float(values[0]) for name, values in report.by_bound().items()}
     whole = sum(shares.values()) or 1.0
@@ -172,14 +171,14 @@ def comparison_table(result: Result, config):
         low, middle, high = (float(value) for value in comparison.reduction[:, 0])
         rows.append(
             (
-                f"{one.device}{f' ({one.year})' if one.year else ''}",
+                words.device(one),
                 one.kind,
                 str(one.batch_size),
-                one.precision.replace("_or_", "/"),
-                "" if one.mode == "unstated" else one.mode,
-                SCOPES.get(one.scope, one.scope),
-                f"{1e3 * one.step_s:.4g}",
-                f"{1e3 * float(comparison.simulated_s[1, 0]):.4g}",
+                words.classes(one.precision),
+                words.mode(one),
+                words.scope(one),
+                digits(1e3 * one.step_s),
+                digits(1e3 * float(comparison.simulated_s[1, 0])),
                 percent(middle),
                 f"{percent(low)} to {percent(high)}" if math.isfinite(low) else f"at most {percent(high)}",
                 *(verdict_text(verdict) for verdict in verdicts),
@@ -204,9 +203,9 @@ def ceiling_table(result: Result, config):
     rows = tuple(
         (
             f"{one.device} ({one.year})",
-            one.precision.replace("_or_", "/"),
+            words.classes(one.precision),
             str(one.batch_size or "not stated"),
-            f"{one.samples_per_s:.4g}",
+            digits(one.samples_per_s),
             percent(1 - one.samples_per_s / ceiling.samples_per_s),
             percent(ceiling.samples_per_s / one.samples_per_s - 1),
             *("possible" if ceiling.samples_per_s / one.samples_per_s >= need else "impossible" for need in speedups),
@@ -224,8 +223,8 @@ def ceiling_table(result: Result, config):
     )
     title = f"Ceiling on {ceiling.workload}: {ceiling.samples_per_s:.0f} samples/s with every MAC unit busy"
     note = (
-        f"{ceiling.macs_per_sample / 1e9:.4g} GMAC per training sample. The fastest published row of each device, as "
-        f"printed; no completion of the accelerator can do better than this."
+        f"{digits(ceiling.macs_per_sample / 1e9)} GMAC per training sample. The fastest published row of each device, "
+        f"as printed; no completion of the accelerator can do better than this."
     )
     return Table(title, columns, rows, note, ("batch", "most throughput gained", "precision"))
 
@@ -251,8 +250,7 @@ def answer(result: Result, config):
 
 def ratio(result: Result):
     """Measured over simulated time of a step, as text."""
-    times = result.training.measurement.step_s / float(result.report.step_s[0])
-    return f"{times:,.0f}x" if times >= 100 else f"{times:.3g}x"
+    return times_in_full(result.training.measurement.step_s / float(result.report.step_s[0]))
 
 
 def note(result: Result, config, text, has_speedups):

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from harness.flows.run import Result
 from harness.judging.claims import OUTCOMES, speedup, verdict_text
+from harness.report import words
 from harness.report.layers import caption
 from harness.store.keys import run_key
 from harness.store.pages import SECTIONS
@@ -17,13 +18,11 @@ PACKAGES = ("halfstep", "torch", "torchvision", "numpy", "mlflow", "hydra-core")
 SCHEMA = 1
 
 
-def layer_title(result: Result, config):
+def layer_title(result: Result) -> tuple[str, str, str]:
     """(title, name of the measured device or "", caption) of the picture of layers."""
-    device = result.training.measurement.device if result.training else ""
-    title = (
-        f"{config.workload.name}, batch {config.batch_size}, {config.precision.name}: time of a training step by layer"
-    )
-    return title, device, caption(result.layer_times)
+    device, meta = result.training.measurement.device if result.training else "", result.trace.meta
+    step = f"{meta['workload']}, batch {meta['batch_size']}, {meta['precision']}"
+    return f"{step}: time of a training step by layer", device, caption(result.layer_times)
 
 
 def speedup_rows(result: Result):
@@ -38,7 +37,7 @@ def speedup_rows(result: Result):
     for one in sorted(fastest.values(), key=lambda one: -one.gain[1, 0]):
         low, middle, high = (1 + float(value) for value in one.gain[:, 0])
         row = one.baseline
-        label = f"{row.device} ({row.year or row.kind}), b{row.batch_size}, {row.precision.replace('_or_', '/')}"
+        label = f"{row.device} ({row.year or row.kind}), b{row.batch_size}, {words.classes(row.precision)}"
         rows.append((label, low, middle, high, 1 / float(one.floor_ratio.min())))
     return rows
 

@@ -2,9 +2,9 @@
 
 import math
 
-from harness.judging.breakeven import quantity
+from harness.judging.claims import speedup
 from harness.settings.metrics import METRICS, metric_text
-from harness.text.table import ms
+from harness.text.units import milli, quantity, times
 
 SCOPES = {
     "step": "step",
@@ -49,9 +49,14 @@ def device(baseline):
     return f"{baseline.device} ({baseline.year})" if baseline.year else baseline.device
 
 
+def classes(precision):
+    """A precision, or several of which it is one: fp32/tf32."""
+    return precision.replace("_or_", "/")
+
+
 def precision(cell):
     """The baseline's precision, with the accelerator's where it is another."""
-    own = cell.baseline.precision.replace("_or_", "/")
+    own = classes(cell.baseline.precision)
     return own if own == cell.step.precision else f"{own} (accelerator {cell.step.precision})"
 
 
@@ -65,14 +70,18 @@ def scope(baseline):
     return SCOPES.get(baseline.scope, baseline.scope)
 
 
-def milliseconds(seconds):
-    """Seconds in milliseconds without their unit."""
-    return number(1e3 * seconds)
+def plural(noun, count):
+    """`noun` with an s unless `count` is 1."""
+    return noun if count == 1 else f"{noun}s"
 
 
-def number(value):
-    """A value with four digits, and without an exponent where it is large."""
-    return f"{value:,.0f}" if 1e4 <= abs(value) < math.inf else f"{value:.4g}"
+def asks(claim):
+    """What a claim asks for, in words."""
+    rule, factor = claim.rule, times(speedup(claim))
+    value = rule.text(claim.threshold)
+    if value == factor:
+        return f"{value} {rule.noun}"
+    return f"{value.lstrip('+') if rule.noun.startswith('less') else value} {rule.noun}, {factor}"
 
 
 def interval(metric, values):
@@ -108,7 +117,7 @@ def break_even(answers):
     met, missed = [], []
     for name, answer in answers.items():
         if math.isfinite(answer.value):
-            met.append(f"{quantity(name, answer.value)} ({answer.factor:.3g}x)")
+            met.append(f"{quantity(name, answer.value)} ({times(answer.factor)})")
         else:
             missed.append(f"{NONE[name]} does" + (f": {answer.why}" if answer.why else ""))
     parts = [f"meets it from {', '.join(met)}"] if met else []
@@ -117,9 +126,4 @@ def break_even(answers):
 
 def spread(verdict):
     """The step's time with the best, the median and the worst completion."""
-    return " / ".join(milliseconds(one.step_s) for one in (verdict.best, verdict.median, verdict.worst))
-
-
-def seconds(value):
-    """Seconds as text in the unit that suits."""
-    return ms(value) if value < 1 else f"{value:.4g} s"
+    return " / ".join(milli(one.step_s) for one in (verdict.best, verdict.median, verdict.worst))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.text.units import percent, times
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -26,16 +28,6 @@ def inverse(ratio):
     """float64, 1 / ratio; infinite where a measured time has no upper end."""
     with np.errstate(divide="ignore"):
         return 1 / np.asarray(ratio, float)
-
-
-def percent(fraction):
-    """A signed percentage as text, e.g. +50 % or -12 %."""
-    return f"{100 * fraction:+.0f} %".replace("-0 %", "+0 %")
-
-
-def times(factor):
-    """A factor as text, e.g. 2.1x."""
-    return f"{factor:.3g}x"
 
 
 def _complement(value):

@@ -125,7 +125,9 @@ class ClaimConfig:
         check(self, "a claim's settings")
         rule = self.rule
         if not math.isfinite(self.threshold):
-            raise ConfigError(f"a claim's threshold is {self.threshold}: give a number, e.g. {rule.example}")
+            raise ConfigError(
+                f"a claim's threshold is {self.threshold}: give a fraction or a factor, e.g. {rule.example}"
+            )
         if not rule.above < self.threshold < rule.below:
             limit = f"below {rule.below:g}" if self.threshold >= rule.below else f"above {rule.above:g}"
             raise ConfigError(

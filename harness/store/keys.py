@@ -28,7 +28,8 @@ from harness.settings.schema import PrecisionConfig, RunConfig, WorkloadConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 DECIDE_NOTHING = ("tracking", "resume", "outputs")  # settings of where results go
-DECIDING = ("accel_model", "baselines", *(f"harness/{one}" for one in ("settings", "capture", "training", "judging", "flows")))
+ROOMS = ("settings", "capture", "training", "judging", "flows")
+DECIDING = ("accel_model", "baselines", *(f"harness/{room}" for room in ROOMS))
 CAPTURING = ("harness/capture", "harness/training/models.py", "harness/training/step.py")
 SEARCHING = ("harness/flows/explore",)
 FIGURES = ("baselines", "accel_model")  # folders whose tables are results of others

@@ -18,7 +18,8 @@ from harness.settings.schema import RunConfig
 from harness.store import files
 from harness.tasks.job import Job
 from harness.text.console import console, progress, show
-from harness.text.table import Table, ms
+from harness.text.table import Table
+from harness.text.units import ms
 from harness.training.grid import Cell, grid, remaining, work_through
 
 LOG = logging.getLogger(__name__)

@@ -1,24 +1,32 @@
 """What people see in the terminal: progress while it runs, then tables; the one file that imports rich."""
 
 import contextlib
+import re
+import sys
 
-from harness.plain import PlainConsole
 from harness.text.table import as_markdown, narrowed
-
-try:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
-    from rich.table import Table
-except ImportError:  # as on a GPU machine that holds little beside torch
-    Console = None
+from harness.text.units import digits
 
 WIDTH = 220  # of output that goes to a file or a pipe
+MARKUP = re.compile(r"\[/?bold\]")
+
+
+class PlainConsole:
+    """Standard output where rich is not installed, written to as rich's Console is as far as this program goes."""
+
+    is_terminal = False
+
+    def print(self, *texts, sep=" ", markup=True, soft_wrap=True):
+        text = sep.join(map(str, texts))
+        sys.stdout.write(f"{MARKUP.sub('', text) if markup else text}\n")
+        sys.stdout.flush()
 
 
 def console():
-    """The terminal, or standard output at a fixed width where it is none."""
-    if Console is None:
+    """The terminal, or standard output at a fixed width where it is none; plain where rich is not installed."""
+    try:
+        from rich.console import Console
+    except ImportError:  # as on a GPU machine that holds little beside torch
         return PlainConsole()
     found = Console(highlight=False)
     return found if found.is_terminal else Console(highlight=False, width=WIDTH)
@@ -30,6 +38,8 @@ def progress(out):
     if isinstance(out, PlainConsole):
         yield out.print, lambda done, total, loss: None
         return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -47,7 +57,7 @@ def progress(out):
             bar.update(task, description=text, total=None, completed=0, loss="")
 
         def on_step(done, total, loss):
-            note = loss if isinstance(loss, str) else "" if loss != loss else f"loss {loss:.3g}"
+            note = loss if isinstance(loss, str) else "" if loss != loss else f"loss {digits(loss, 3)}"
             bar.update(task, total=total, completed=done, loss=note)
 
         yield say, on_step
@@ -58,6 +68,9 @@ def show(out, tables, lines):
     if isinstance(out, PlainConsole):
         out.print(*map(as_markdown, tables), "", *lines, sep="\n")
         return
+    from rich.markup import escape
+    from rich.table import Table
+
     for table in tables:
         if out.is_terminal:  # a file or a pipe gets every column
             table = narrowed(table, out.width)

@@ -60,10 +60,5 @@ def as_csv(columns, rows):
     return out.getvalue()
 
 
-def ms(seconds):
-    """Seconds as text in milliseconds."""
-    return f"{1e3 * seconds:.4g} ms"
-
-
 def _row(cells):
     return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"

@@ -1,18 +1,24 @@
 """ClaimMaps made up for tests: random, but harness.judging.compare and harness.judging.claims made their verdicts."""
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 
 from accel_model import Design, Trace, replay
 from baselines import Measurement
-from baselines.vocabulary import KINDS
-from harness.flows.claim_map.values import Cell, ClaimMap, Effect, OpenValue, Profile, Step
+from baselines.measurement import KINDS
+from harness.flows.claim_map.values import Cell, ClaimMap, Profile, Step
+from harness.flows.run import Result
 from harness.judging.breakeven import Answer, curves
 from harness.judging.claims import judge
 from harness.judging.compare import Simulation, compare
+from harness.judging.completions import Effect, OpenValue
 from harness.judging.model_error import ModelError
-from harness.settings.schema import ClaimConfig, CompareConfig, Metric
+from harness.report.layers import PHASES as PHASES_OF_DEVICES
+from harness.report.layers import LayerTimes
+from tests.helpers.settings import claiming, comparing
 
 HOSTILE = "<script>alert('x')</script> | \"quoted\" & [link](http://example.org) `code` *bold*"
 COMPLETIONS = 40
@@ -36,12 +42,11 @@ class Names:
 
 def claims():
     """Two claims that contradict each other, and one on energy."""
-    parts = ["imagenet_*", "cifar10_*", "mnist_*"], ["gpu", "fpga"], "stated for the seed accelerator"
     half = "Training takes 50 % less time than on standard GPUs and on existing FPGA implementations."
     gain = "Training throughput is 200 % higher than on standard GPUs and on existing FPGA implementations."
     return {
-        "seed_training_time": ClaimConfig(half, Metric.time_reduction, 0.5, *parts),
-        "seed_throughput": ClaimConfig(gain, Metric.throughput_gain, 2.0, *parts),
+        "seed_training_time": claiming(statement=half, metric="time_reduction", threshold=0.5),
+        "seed_throughput": claiming(statement=gain, metric="throughput_gain", threshold=2.0),
     }
 
 
@@ -57,7 +62,7 @@ def claim_map(seed=0, workloads=tuple(WORKLOADS), per_batch=6, batches=(1, 16, 6
             steps[workload, batch, "fp32"] = step
             cells += [cell(rng, step, times, one) for one in devices(rng, step, per_batch, hostile)]
     profiles = {workload: profile(design, steps[workload, batches[-1], "fp32"]) for workload in workloads}
-    layers = layer_times(rng, [f"layer{i}.conv" for i in range(30)] + [HOSTILE if hostile else "fc", ""])
+    names = [f"layer{i}.conv" for i in range(30)] + [HOSTILE if hostile else "fc", ""]
     return ClaimMap(
         accelerator="seed",
         design=design,
@@ -71,8 +76,7 @@ def claim_map(seed=0, workloads=tuple(WORKLOADS), per_batch=6, batches=(1, 16, 6
         steps=steps,
         cells=tuple(cells),
         profiles=profiles,
-        layers=layers if workloads else {},
-        layers_title=("mnist_lenet5, batch 64, fp32: time by layer", "a CPU", "Measured: shares of a profiled pass."),
+        trained=trained(design, names) if workloads else None,
         failures=(("text_gpt_small at batch 4,096", f"no room: {HOSTILE}"),) if hostile else (),
     )
 
@@ -167,7 +171,7 @@ def measurement(step_s, **changes):
 def cell(rng, step, times, baseline):
     """The Cell of a baseline, judged as the program judges."""
     simulation = Simulation(times, np.full(len(times), step.floor_s), {"compute": 0.6, "dram": 0.4})
-    one = compare(baseline, simulation, "fp32", CompareConfig(model_error=0.2))
+    one = compare(baseline, simulation, "fp32", comparing(model_error=0.2))
     verdicts = tuple(judge(name, claim, one, step.workload, Names()) for name, claim in claims().items())
     factors = dict(zip(("macs", "clock_hz", "dram_bytes_per_s", "buffer_bytes"), rng.uniform(1, 9, 4), strict=True))
     own = {"macs": 1024, "clock_hz": 2.5e9, "dram_bytes_per_s": 256e9, "buffer_bytes": 2**22}
@@ -185,16 +189,27 @@ def cell(rng, step, times, baseline):
     )
 
 
-def layer_times(rng, names):
-    """{column: list} of layers as harness.report.layers.layer_table gives them; of the last one nothing is measured."""
-    table = {"layer": names, "macs": rng.uniform(1e6, 1e9, len(names)).tolist()}
-    for side in ("simulated", "measured"):
-        phases = rng.uniform(1e-5, 1e-2, (3, len(names)))
-        table[f"{side}_s"] = phases.sum(axis=0).tolist()
-        table |= {f"{side}_{name}_s": phases[i].tolist() for i, name in enumerate(("forward", "backward", "update"))}
-    for name in [name for name in table if name.startswith("measured")]:
-        table[name][-1] = None
-    return table
+def trained(design, names, batch=64):
+    """A Result of a training made up from bare GEMMs, one for each layer called `names`; the last one has no time."""
+    rng = np.random.default_rng(batch)
+    bare = Trace.from_gemms(*rng.integers(1, 512, size=(3, len(names))), dtype="fp32")
+    meta = {"workload": "mnist_lenet5", "batch_size": batch, "precision": "fp32"}
+    trace = replace(bare, layers=tuple(names), ops=replace(bare.ops, layer=np.arange(len(names))), meta=meta)
+    seconds = rng.uniform(1e-5, 1e-2, (len(names) - 1, len(PHASES_OF_DEVICES)))
+    at = {"workload": meta["workload"], "batch_size": batch, "mode": "eager"}
+    one = measurement(float(seconds.sum()), kind="live", device="a CPU", device_kind="cpu", **at)
+    return Result(
+        design=design,
+        trace=trace,
+        report=replay(trace, design),
+        training=SimpleNamespace(measurement=one),
+        layer_times=LayerTimes(tuple(names[:-1]), seconds, 1e-4, 2e-2),
+        modes_left_out=(),
+        comparisons=(),
+        verdicts=(),
+        completions=(),
+        ceiling=None,
+    )
 
 
 def gemms(batch):

@@ -37,12 +37,10 @@ def run(config: RunConfig, say: Callable = quiet, on_step: Callable = unseen) ->
     check_scope(config, names)
     settings = {name: shipped.workload_of(config, name) for name in names}
     own_batches = {name: one.batch_size for name, one in settings.items()}
-    trained, layers, layers_title = (
-        live.trained(config, say, on_step) if config.workload.name in names else ([], {}, ("", "", ""))
-    )
+    own, trained = live.trained(config, say, on_step) if config.workload.name in names else ([], None)
     known, failures = known_rows(config, names)
     arrays, no_arrays = placed.arrays(config)
-    wanted = batches_wanted(config, own_batches, trained + known, arrays)
+    wanted = batches_wanted(config, own_batches, own + known, arrays)
     paths, refused = captured_all(config, settings, wanted, say, on_step)
     measured, not_measured = live.measured(config, paths, say, on_step)
     say(f"Replaying {len(paths)} training steps on {len(completions):,} completions")
@@ -52,7 +50,7 @@ def run(config: RunConfig, say: Callable = quiet, on_step: Callable = unseen) ->
         say(f"Judging {name}")
         on_step(number, len(names), float("nan"))
         mine = {key: path for key, path in paths.items() if key[0] == name and key not in lost}
-        rows = [row for row in measured + trained + known if row.workload == name]
+        rows = [row for row in measured + own + known if row.workload == name]
         traces = {key: Trace.load(path) for key, path in mine.items()}
         replays = Replays(config, completions, traces, dict(replayed(mine, config, completions)))
         found = judged(name, own_batches[name], rows, arrays, replays)
@@ -71,8 +69,7 @@ def run(config: RunConfig, say: Callable = quiet, on_step: Callable = unseen) ->
         steps=steps,
         cells=cells,
         profiles=profiles,
-        layers=layers,
-        layers_title=layers_title,
+        trained=trained,
         failures=tuple(failures),
         without_parity=config.task.without_parity or "",
     )

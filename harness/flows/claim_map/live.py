@@ -9,7 +9,6 @@ from dataclasses import replace
 from accel_model import Trace
 from harness.flows import run
 from harness.flows.claim_map.rows import Row
-from harness.report import layers, run_values
 from harness.settings.errors import HalfstepError
 from harness.settings.shipped import precision as precision_config
 from harness.training.grid import Cell
@@ -21,9 +20,9 @@ ENERGY_WINDOW_S = 0.3
 
 
 def trained(config, say, on_step):
-    """(rows, layer table, layer title) of a short training of the run's own workload; empty where none is asked for."""
+    """(rows, Result) of a short training of the run's own workload; ([], None) where none is asked for."""
     if not config.task.train_steps or not run.live_device(config):
-        return [], {}, ("", "", "")
+        return [], None
     short = replace(
         config,
         baseline=replace(config.baseline, kinds=["live"]),
@@ -36,7 +35,7 @@ def trained(config, say, on_step):
         for one in result.comparisons
         if config.precision.name in config.task.precisions
     ]
-    return rows, layers.layer_table(result), run_values.layer_title(result, short)
+    return rows, result
 
 
 def measured(config, paths, say, on_step):

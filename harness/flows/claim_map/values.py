@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from accel_model import Design, Report, Trace
@@ -14,6 +14,7 @@ from harness.settings.fields import above_zero, between, check, some
 from harness.settings.schema import ClaimConfig
 
 if TYPE_CHECKING:
+    from harness.flows.run import Result
     from harness.judging.breakeven import Answer, Curves
 
 
@@ -101,11 +102,6 @@ class ClaimMap:
     steps: dict[tuple[str, int, str], Step]  # by workload, batch size, precision
     cells: tuple[Cell, ...]
     profiles: dict[str, Profile]  # by workload, at its own batch and the first precision asked for
-    layers: dict = field(default_factory=dict)  # measured beside simulated, as result_values.layer_table gives them
-    layers_title: tuple[str, str, str] = (
-        "",
-        "",
-        "",
-    )  # (title, device, caption), as result_values.layer_title gives them
+    trained: Result | None = None  # of a short training of the run's own workload; None where none was asked for
     failures: tuple[tuple[str, str], ...] = ()  # (what, why) of what could not be done
     without_parity: str = ""  # precision of the accelerator in Cell.without_parity, whatever the baseline's

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.judging.claims import contradiction, speedup
-from harness.report.words import DEVICE_KINDS, dataset, key_of, number
+from harness.judging.claims import contradiction
+from harness.report.words import DEVICE_KINDS, asks, dataset, key_of, plural
+from harness.text.units import number
 
 WORDS = {
     "all": "supported by all completions",
@@ -18,7 +19,7 @@ CLASSES = tuple(WORDS)
 
 
 @dataclass(frozen=True)
-class Answer:
+class ClaimAnswer:
     """What the claim map says of one claim."""
 
     claim: str
@@ -35,7 +36,7 @@ class Answer:
 
 
 def answers(claim_map):
-    """The Answer to each claim, in their order."""
+    """The ClaimAnswer to each claim, in their order."""
     return [_answer(claim_map, index, name, claim) for index, (name, claim) in enumerate(claim_map.claims.items())]
 
 
@@ -59,7 +60,7 @@ def remarks(claim_map):
 
 
 def sentence(answer):
-    """The counts of an Answer in a sentence."""
+    """The counts of a ClaimAnswer in a sentence."""
     return (
         f"Of {answer.total} {plural('comparison', answer.total)} that the claim can rest on, with "
         f"{answer.devices} {plural('device', answer.devices)}, "
@@ -100,11 +101,6 @@ def ceiling(claim_map):
     ]
 
 
-def plural(noun, count):
-    """`noun` with an s unless `count` is 1."""
-    return noun if count == 1 else f"{noun}s"
-
-
 def _answer(claim_map, index, name, claim):
     keys = [key_of(cell.verdicts[index]) for cell in claim_map.cells]
     counts = {key: keys.count(key) for key in CLASSES}
@@ -114,16 +110,9 @@ def _answer(claim_map, index, name, claim):
         if key != "context":
             kinds.setdefault(cell.baseline.device_kind, dict.fromkeys(CLASSES, 0))[key] += 1
     short = "; ".join(f"{DEVICE_KINDS.get(kind, kind)}s: {_short(each)}" for kind, each in sorted(kinds.items()))
-    return Answer(name, claim.statement, asks(claim), short if len(kinds) > 1 else _short(counts), counts, len(devices))
-
-
-def asks(claim):
-    """What a claim asks for, in words."""
-    rule, factor = claim.rule, f"{speedup(claim):.3g}x"
-    value = rule.text(claim.threshold)
-    if value == factor:
-        return f"{value} {rule.noun}"
-    return f"{value.lstrip('+') if rule.noun.startswith('less') else value} {rule.noun}, {factor}"
+    return ClaimAnswer(
+        name, claim.statement, asks(claim), short if len(kinds) > 1 else _short(counts), counts, len(devices)
+    )
 
 
 def _short(counts):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from harness.report import words
-from harness.settings.metrics import percent
 from harness.text.table import Table
+from harness.text.units import digits, duration, milli, percent, times
 
 MODES = ("eager", "graphs", "compiled")
 LAUNCH_BOUND = 1.5  # of eager over graphs, from which a step waits for launches for a third of its time
@@ -31,9 +31,9 @@ def modes_table(claim_map):
         cell = modes["eager"]
         eager_s = cell.measured_s[1]
         row = [cell.step.workload, words.device(cell.baseline), f"{cell.step.batch_size:,}", words.precision(cell)]
-        row += [words.milliseconds(modes[m].measured_s[1]) if m in modes else "" for m in shown]
-        row += [f"{eager_s / modes[m].measured_s[1]:.3g}x" if m in modes else "" for m in shown[1:]]
-        row += [words.milliseconds(cell.simulated_s[1])]
+        row += [milli(modes[m].measured_s[1]) if m in modes else "" for m in shown]
+        row += [times(eager_s / modes[m].measured_s[1]) if m in modes else "" for m in shown[1:]]
+        row += [milli(cell.simulated_s[1])]
         row += [percent(saved(modes[m])) if m in modes else "" for m in shown]
         rows.append(tuple(row))
     columns = (
@@ -85,12 +85,12 @@ def _numbers(modes):
     one = eager.baseline
     return (
         f"{eager.step.workload} at batch {eager.step.batch_size:,}, {one.precision}, on {one.device}: "
-        f"{words.seconds(eager.measured_s[1])} a step in eager mode, {words.seconds(graphs.measured_s[1])} as a graph "
-        f"({_gain(modes):.3g}x). The nominal design takes {words.seconds(eager.simulated_s[1])}: "
+        f"{duration(eager.measured_s[1])} a step in eager mode, {duration(graphs.measured_s[1])} as a graph "
+        f"({times(_gain(modes))}). The nominal design takes {duration(eager.simulated_s[1])}: "
         f"{_beside(eager)} the eager step, {_beside(graphs)} the graph."
     )
 
 
 def _beside(cell):
     share = saved(cell)
-    return f"{100 * share:.0f} % less than" if share >= 0 else f"{1 - share:.3g} times as long as"
+    return f"{100 * share:.0f} % less than" if share >= 0 else f"{digits(1 - share, 3)} times as long as"

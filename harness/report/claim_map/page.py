@@ -6,13 +6,17 @@ import base64
 import os
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from harness.report.claim_map.answers import CLASSES, WORDS, answers, headline, remarks, sentence
 from harness.report.claim_map.cells import cells_csv
+from harness.report.claim_map.glossary import linker, terms
 from harness.report.claim_map.sections import LEGEND, sections
 from harness.report.pictures.canvas import DARK, LIGHT, MARKS, drawn, png, svg
+from harness.store.files import write as write_file
 from harness.text.table import as_markdown
+from harness.text.units import quantity, with_unit
 
 FEW = 8  # pictures that are not worth a process
 PICTURES = "pictures"  # the folder beside the report
@@ -41,11 +45,11 @@ def write(claim_map, folder, command, versions):
     blocks = [block for part in content for block in part.blocks if block.picture]
     rendered = dict(zip((block.picture.name for block in blocks), rendered_all(blocks), strict=True))
     for name, files in rendered.items():
-        files.write(folder / PICTURES / f"{name}.png", files.png)
-        files.write(folder / PICTURES / f"{name}.svg", files.svg)
-    files.write(folder / "cells.csv", cells_csv(claim_map))
-    files.write(folder / "report.md", as_text(claim_map, content, command))
-    files.write(folder / "report.html", as_html(claim_map, content, rendered))
+        write_file(folder / PICTURES / f"{name}.png", files.png)
+        write_file(folder / PICTURES / f"{name}.svg", files.svg)
+    write_file(folder / "cells.csv", cells_csv(claim_map))
+    write_file(folder / "report.md", as_text(claim_map, content, command))
+    write_file(folder / "report.html", as_html(claim_map, content, rendered))
     return folder / "report.html"
 
 
@@ -62,7 +66,7 @@ def rendered_all(blocks):
 def render(block):
     """The Rendered of a Block's Picture; a dark one is not drawn where the page shows a panel instead."""
     light, vectors = drawn(block.picture, LIGHT, png, svg)
-    dark = light if block.panel else drawn(block.picture, DARK, png)[0]
+    dark = light if block.picture.panel else drawn(block.picture, DARK, png)[0]
     return Rendered(light, vectors, address(light), address(dark))
 
 
@@ -97,6 +101,7 @@ def as_html(claim_map, content, rendered):
         marks=MARKS,
         legend=LEGEND,
         wide=WIDE,
+        linker=partial(linker, terms()),
     )
 
 
@@ -104,8 +109,9 @@ def facts(claim_map):
     """What is stated of the nominal design, in words."""
     design = claim_map.design
     return (
-        f"{int(design.pes[0]):,} multiply-accumulate (MAC) units, {float(design.clock_hz[0]) / 1e9:.3g} GHz, "
-        f"{float(design.dram_bytes_per_s[0]) / 1e9:.4g} GB/s of memory bandwidth"
+        f"{int(design.pes[0]):,} multiply-accumulate (MAC) units, "
+        f"{quantity('clock_hz', float(design.clock_hz[0]))}, "
+        f"{with_unit('dram_bytes_per_s', float(design.dram_bytes_per_s[0]))} of memory bandwidth"
     )
 
 

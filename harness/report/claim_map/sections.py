@@ -5,38 +5,48 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.resources import files
 
+from harness.flows.claim_map.values import ClaimMap
 from harness.report import words
+from harness.report.claim_map import glossary
 from harness.report.claim_map import tables as of
 from harness.report.claim_map.answers import WORDS
-from harness.report.claim_map.drawings import (
-    breakeven_picture,
-    completions_picture,
-    energy_picture,
-    heatmap_picture,
-    layers_picture,
-    roofline_picture,
-    sensitivity_picture,
-    time_pictures,
-)
 from harness.report.claim_map.modes import explanation, modes_table
-from harness.report.claim_map.panels import Panel, panels
-from harness.report.energies import energy_table
-from harness.report.parity import parity_table
+from harness.report.pictures import gallery
 from harness.report.pictures.canvas import Picture
-from harness.settings.metrics import percent
+from harness.report.selection import workloads
 from harness.text.table import Table
+from harness.text.units import digits, percent
+
+SECTIONS = {  # place in the page: (order, title); a file of harness/report/pictures may add one
+    "map": (10, "The claim map"),
+    "completions": (20, "Best, median and worst completion"),
+    "sensitivity": (30, "Which open values decide"),
+    "layers": (40, "Measured and simulated, layer by layer"),
+    "time": (50, "Where the time goes"),
+    "roofline": (60, "Roofline, every op"),
+    "breakeven": (70, "What it would take"),
+    "modes": (80, "Small models: launches or arithmetic?"),
+    "energy": (90, "Energy"),
+    "assumptions": (100, "What is compared, and what is assumed"),
+    "failures": (110, "What could not be done"),
+    "cells": (120, "Every cell"),
+    "sources": (130, "Sources of every baseline"),
+    "words": (140, "Words"),
+    "reproduce": (150, "Versions and command"),
+}
+LEGEND = {**WORDS, "context": "context: the claim does not speak of it, or no claim can rest on it"}
 
 
 @dataclass(frozen=True)
 class Block:
-    """One piece of a section: a paragraph, a heading, a list, a table or a picture; the page shows a panel instead."""
+    """One piece of a section: a paragraph, a heading, a list, a table or a picture."""
 
     text: str = ""
     heading: str = ""
+    anchor: str = ""  # the heading's place in the page, where texts link to it
     items: tuple[str, ...] = ()
     table: Table | None = None
     picture: Picture | None = None
-    panel: Panel | None = None
 
 
 @dataclass(frozen=True)
@@ -48,134 +58,73 @@ class Section:
     blocks: tuple[Block, ...]
 
 
-def sections(claim_map, command, versions):
-    """The Sections of a report, without those that have nothing to show."""
-    found = [
-        Section("map", "The claim map", _map(claim_map)),
-        Section("completions", "Best, median and worst completion", _completions(claim_map)),
-        Section("sensitivity", "Which open values decide", _sensitivity(claim_map)),
-        Section("layers", "Measured and simulated, layer by layer", _layers(claim_map)),
-        Section("time", "Where the time goes", _time(claim_map)),
-        Section("roofline", "Roofline, every op", _rooflines(claim_map)),
-        Section("breakeven", "What it would take", _breakeven(claim_map)),
-        Section("modes", "Small models: launches or arithmetic?", _modes(claim_map)),
-        Section("energy", "Energy", _energy(claim_map)),
-        Section("assumptions", "What is compared, and what is assumed", _assumptions(claim_map)),
-        Section("failures", "What could not be done", _table(of.failures_table(claim_map))),
-        Section("cells", "Every cell", _cells(claim_map)),
-        Section("sources", "Sources of every baseline", _table(of.sources_table(claim_map))),
-        Section("reproduce", "Versions and command", _reproduce(command, versions)),
-    ]
-    return [section for section in found if section.blocks]
+def sections(claim_map: ClaimMap, command: str, versions: dict[str, str]) -> list[Section]:
+    """The Sections of a report in order, without those that have nothing to show: pictures, then words and tables."""
+    titles, blocks = dict(SECTIONS), _opening(claim_map)
+    for slot, pictures in gallery.found(claim_map):
+        titles.setdefault(slot.section, (slot.order, slot.title))
+        blocks.setdefault(slot.section, []).extend(_pictured(slot, pictures))
+    for anchor, more in _written(claim_map, command, versions).items():
+        blocks.setdefault(anchor, []).extend(more)
+    ordered = sorted(titles, key=lambda anchor: titles[anchor][0])
+    return [Section(anchor, titles[anchor][1], tuple(blocks[anchor])) for anchor in ordered if blocks.get(anchor)]
 
 
-def _table(table):
-    return (Block(table=table),) if table.rows else ()
+def _opening(claim_map):
+    """{place: Blocks} of what stands above a section's pictures."""
+    return {"map": _tables(of.counts_table(claim_map))}
 
 
-def _map(claim_map):
-    text = (
-        "Each cell is one baseline at one batch. Its colour and sign give the verdict over all completions; its number "
-        "is what the nominal completion reaches. Context is shown and not judged; the tables of every cell say why."
-    )
-    blocks = [Block(text=text)]
-    for panel in panels(claim_map):
-        blocks.append(Block(heading=panel.workload))
-        blocks.append(Block(picture=heatmap_picture(panel), panel=panel))
-    if not claim_map.cells:
-        blocks = [Block(text="No baseline was compared, so there is no cell to show.")]
-    return (*_table(of.counts_table(claim_map)), *blocks)
+def _pictured(slot, pictures):
+    """The Blocks of one file's Pictures."""
+    blocks = [Block(text=slot.text)] if slot.text and pictures else []
+    for picture in pictures:
+        blocks += [Block(heading=picture.heading)] if picture.heading else []
+        blocks.append(Block(picture=picture))
+        blocks += [Block(text=picture.note)] if picture.note else []
+    return blocks
 
 
-def _completions(claim_map):
-    found = [completions_picture(claim_map, workload) for workload in of.workloads(claim_map)]
-    blocks = [Block(picture=picture) for picture in found if picture]
-    if blocks:
-        text = (
-            "The design leaves values open, so it is a set of designs. Each line runs from its worst to its best "
-            "completion against one baseline. Where a device was measured at several batches the picture shows the one "
-            "at which the device is fastest per sample; the tables show all."
-        )
-        blocks.insert(0, Block(text=text))
-    return (*blocks, *_table(of.some_table(claim_map)), *_table(of.steps_table(claim_map)))
+def _written(claim_map, command, versions):
+    """{place: Blocks} of the paragraphs, lists and tables, below a section's pictures."""
+    names = workloads(claim_map)
+    nothing = [] if claim_map.cells else [Block(text="No baseline was compared, so there is no cell to show.")]
+    launches = [Block(text=line) for line in explanation(claim_map)]
+    open_values = of.open_table(claim_map), of.sensitivity_table(claim_map), of.parity_table(claim_map)
+    return {
+        "map": nothing,
+        "completions": _tables(of.some_table(claim_map), of.steps_table(claim_map)),
+        "sensitivity": _tables(*open_values),
+        "layers": _tables(of.layers_table(claim_map)),
+        "breakeven": _tables(*(of.breakeven_table(claim_map, name) for name in names)),
+        "modes": [*launches, *_tables(modes_table(claim_map))],
+        "energy": _tables(of.energy_table(claim_map)),
+        "assumptions": [*template("assumptions.md"), *_model_error(claim_map)],
+        "failures": _tables(of.failures_table(claim_map)),
+        "cells": _cells(claim_map),
+        "sources": _tables(of.sources_table(claim_map)),
+        "words": [block for term in glossary.terms() for block in _term(term)],
+        "reproduce": _reproduce(command, versions),
+    }
 
 
-def _sensitivity(claim_map):
-    steps = [step for step in of.shown_steps(claim_map) if step.effects]
-    pictures = tuple(Block(picture=sensitivity_picture(step)) for step in steps)
-    tables = (of.open_table(claim_map), of.sensitivity_table(claim_map), parity_table(claim_map))
-    return (*pictures, *(block for table in tables for block in _table(table)))
+def _tables(*tables):
+    """A Block for each Table that has rows."""
+    return [Block(table=table) for table in tables if table.rows]
 
 
-def _layers(claim_map):
-    if not claim_map.layers or not claim_map.layers.get("layer"):
-        return ()
-    text = (
-        "The measured time of a layer is its share of a profiled pass, scaled to the unprofiled step; the simulated "
-        "time is that of the nominal design."
-    )
-    return Block(text=text), Block(picture=layers_picture(claim_map)), Block(table=of.layers_table(claim_map))
-
-
-def _time(claim_map):
-    return tuple(Block(picture=picture) for picture in time_pictures(of.shown_steps(claim_map)))
-
-
-def _rooflines(claim_map):
-    return tuple(
-        block
-        for profile in claim_map.profiles.values()
-        for block in roofline_blocks(*roofline_picture(profile, claim_map.design))
-    )
-
-
-def roofline_blocks(picture, note):
-    """The Blocks of a roofline and, where ops have no place on it, of the sentence that says so."""
-    return (Block(picture=picture), *((Block(text=note),) if note else ()))
-
-
-def _breakeven(claim_map):
-    pictures = tuple(
-        Block(picture=picture)
-        for workload in of.workloads(claim_map)
-        if (picture := breakeven_picture(claim_map, workload))
-    )
-    tables = (of.breakeven_table(claim_map, workload) for workload in of.workloads(claim_map))
-    if pictures:
-        text = (
-            "Each picture takes the baseline of its workload that comes nearest to what a claim asks for, and shows "
-            "what share of its time each design of the MAC units and bandwidth on its axes would save."
-        )
-        pictures = (Block(text=text), *pictures)
-    return (*pictures, *(block for table in tables for block in _table(table)))
-
-
-def _modes(claim_map):
-    return (*(Block(text=line) for line in explanation(claim_map)), *_table(modes_table(claim_map)))
-
-
-def _energy(claim_map):
-    steps = [step for step in of.shown_steps(claim_map) if step.energy_j > 0]
-    picture = (Block(picture=energy_picture(claim_map, steps)),) if steps else ()
-    return (*picture, *_table(energy_table(claim_map)))
-
-
-def _assumptions(claim_map):
+def _model_error(claim_map):
     error = claim_map.model_error
-    blocks = list(assumptions())
-    blocks.append(Block(heading="How wrong the model is"))
-    blocks.append(
-        Block(
-            text=f"A simulated time stands for {error.low:.3g} to {error.high:.3g} times itself "
-            f"({percent(error.low - 1)} to {percent(error.high - 1)}): {error.basis}."
-        )
+    text = (
+        f"A simulated time stands for {digits(error.low, 3)} to {digits(error.high, 3)} times itself "
+        f"({percent(error.low - 1)} to {percent(error.high - 1)}): {error.basis}."
     )
-    return (*blocks, *_table(of.error_table(claim_map)))
+    return [Block(heading="How wrong the model is"), Block(text=text), *_tables(of.error_table(claim_map))]
 
 
-def assumptions():
-    """The Blocks of templates/assumptions.md: headings and lists."""
-    text = files("harness.report.claim_map").joinpath("templates/assumptions.md").read_text(encoding="utf-8")
+def template(name: str) -> list[Block]:
+    """The Blocks of a Markdown file in the folder of templates: headings and lists."""
+    text = files("harness.report.claim_map").joinpath("templates", name).read_text(encoding="utf-8")
     blocks, items = [], []
     for line in [*text.splitlines(), "### "]:
         if line.startswith("- "):
@@ -189,19 +138,20 @@ def assumptions():
     return blocks
 
 
+def _term(term):
+    return [Block(heading=term.heading, anchor=term.anchor), Block(text=term.meaning)]
+
+
 def _cells(claim_map):
+    """Every cell by workload, with what the kinds of baseline mean."""
     kinds = {cell.baseline.kind for cell in claim_map.cells}
     items = tuple(words.KINDS[kind] for kind in words.KINDS if kind in kinds)
-    tables = (of.cells_table(claim_map, workload) for workload in of.workloads(claim_map))
-    rows = tuple(block for table in tables for block in _table(table))
     text = "The file cells.csv beside this report holds the same cells with every number in full."
-    return (Block(text=text), Block(items=items), *rows) if rows else ()
+    rows = _tables(*(of.cells_table(claim_map, workload) for workload in workloads(claim_map)))
+    return [Block(text=text), Block(items=items), *rows] if rows else []
 
 
 def _reproduce(command, versions):
     rows = tuple((str(name), str(version)) for name, version in versions.items())
     text = "The command that makes this report again:"
-    return (Block(text=text), Block(table=Table("Versions", ("package", "version"), rows), items=(command,)))
-
-
-LEGEND = {**WORDS, "context": "context: the claim does not speak of it, or no claim can rest on it"}
+    return [Block(text=text), Block(table=Table("Versions", ("package", "version"), rows), items=(command,))]

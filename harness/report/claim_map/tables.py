@@ -8,10 +8,13 @@ from harness.judging.claims import share_text, verdict_text
 from harness.report import words
 from harness.report.claim_map.answers import WORDS, by_kind
 from harness.report.claim_map.modes import modes_table
-from harness.report.claim_map.panels import ordered
-from harness.report.energies import energy_table
-from harness.settings.metrics import metric_text, percent
+from harness.report.layers import layer_table
+from harness.report.panels import ordered
+from harness.report.run_values import layer_title
+from harness.report.selection import shown_steps, workloads
+from harness.settings.metrics import metric_text
 from harness.text.table import Table
+from harness.text.units import milli, number, percent, times
 
 
 def tables(claim_map):
@@ -32,11 +35,6 @@ def tables(claim_map):
         failures_table(claim_map),
     ]
     return [table for table in found if table.rows]
-
-
-def workloads(claim_map):
-    """Names of the workloads that have cells, in order."""
-    return list(dict.fromkeys(cell.step.workload for cell in claim_map.cells))
 
 
 def counts_table(claim_map):
@@ -97,18 +95,18 @@ def span(times):
     low, middle, high = times
     if not math.isfinite(middle):
         return "not known"
-    ends = f"{words.milliseconds(low)} to {words.milliseconds(high)}" if math.isfinite(high) else "no bounds"
-    return f"{words.milliseconds(middle)} [{ends}]"
+    ends = f"{milli(low)} to {milli(high)}" if math.isfinite(high) else "no bounds"
+    return f"{milli(middle)} [{ends}]"
 
 
 def steps_table(claim_map):
     """Every simulated step: nominal, best, median and worst completion, floor and rate."""
     rows = tuple(
         (
-            *(step.workload, f"{step.batch_size:,}", step.precision, words.number(step.macs / 1e9)),
-            *(words.milliseconds(s) for s in (step.nominal_s, step.best_s, step.median_s, step.worst_s, step.floor_s)),
-            *(words.number(step.samples_per_s), f"{step.floor_s / step.nominal_s:.1%}" if step.nominal_s > 0 else ""),
-            words.number(1e3 * step.energy_j / step.batch_size) if math.isfinite(step.energy_j) else "not known",
+            *(step.workload, f"{step.batch_size:,}", step.precision, number(step.macs / 1e9)),
+            *(milli(s) for s in (step.nominal_s, step.best_s, step.median_s, step.worst_s, step.floor_s)),
+            *(number(step.samples_per_s), f"{step.floor_s / step.nominal_s:.1%}" if step.nominal_s > 0 else ""),
+            milli(step.energy_j / step.batch_size) if math.isfinite(step.energy_j) else "not known",
         )
         for step in claim_map.steps.values()
     )
@@ -149,7 +147,7 @@ def sensitivity_table(claim_map):
     """How much each open value decides, by workload."""
     rows = tuple(
         (
-            *(step.workload, f"{step.batch_size:,}", step.precision, effect.name, f"{effect.factor:.3g}x"),
+            *(step.workload, f"{step.batch_size:,}", step.precision, effect.name, times(effect.factor)),
             *(effect.fastest, effect.slowest),
         )
         for step in shown_steps(claim_map)
@@ -162,12 +160,30 @@ def sensitivity_table(claim_map):
     return Table("Which open values decide", columns, rows, note)
 
 
-def shown_steps(claim_map):
-    """The Steps that pictures and rankings are made of: that of each profile, else the first of its workload."""
-    steps = {workload: profile.step for workload, profile in claim_map.profiles.items()}
-    for step in claim_map.steps.values():
-        steps.setdefault(step.workload, step)
-    return list(steps.values())
+def parity_table(claim_map):
+    """How the verdicts of each workload would change with the accelerator at ClaimMap.without_parity."""
+    rows = []
+    for workload in workloads(claim_map):
+        for index, name in enumerate(claim_map.claims):
+            pairs = [
+                (words.key_of(cell.verdicts[index]), words.key_of(cell.without_parity[index]))
+                for cell in claim_map.cells
+                if cell.step.workload == workload and cell.without_parity and cell.verdicts[index].decides
+            ]
+            changed = {}
+            for before, after in pairs:
+                if before != after:
+                    change = f"{WORDS[before]} → {WORDS.get(after, after)}"
+                    changed[change] = changed.get(change, 0) + 1
+            if pairs:
+                text = "; ".join(f"{count}: {change}" for change, count in changed.items()) or "none"
+                rows.append((workload, name, str(len(pairs)), text))
+    note = (
+        f"With the accelerator at {claim_map.without_parity} against baselines of every other precision. That is not "
+        f"of equal quality, and no verdict of this report rests on it: it tells how much hangs on the number format."
+    )
+    columns = ("workload", "claim", "comparisons", "verdicts that would change")
+    return Table(f"Without equal precision: {claim_map.without_parity}", columns, tuple(rows), note)
 
 
 def breakeven_table(claim_map, workload):
@@ -184,9 +200,37 @@ def breakeven_table(claim_map, workload):
     return Table(f"{workload}: what it takes", columns, tuple(rows), note)
 
 
+def energy_table(claim_map):
+    """Joules of a training sample on both sides, for each baseline whose energy was measured."""
+    rows = []
+    for cell in claim_map.cells:
+        one, step = cell.baseline, cell.step
+        if math.isfinite(one.energy_j) and one.energy_j > 0 and math.isfinite(step.energy_j):
+            rows.append(
+                (
+                    *(step.workload, words.device(one), words.mode(one), f"{step.batch_size:,}", words.precision(cell)),
+                    milli(one.energy_j / one.batch_size),
+                    milli(step.energy_j / step.batch_size),
+                    percent(1 - step.energy_j / one.energy_j),
+                )
+            )
+    columns = (
+        *("workload", "baseline", "mode", "batch", "precision", "measured (mJ/sample)", "simulated (mJ/sample)"),
+        "energy saved",
+    )
+    note = (
+        "Measured: the whole device over the step. Simulated: MAC units, registers, on-chip memory, DRAM and vector "
+        "unit of the nominal design, by published energies of single operations; what is not stated of it, such as its "
+        "leakage, fans and power supply, is left out."
+    )
+    return Table("Energy of a training sample", columns, tuple(rows), note)
+
+
 def layers_table(claim_map):
-    """Measured and simulated time of each layer, whatever columns the ClaimMap has of them."""
-    columns = {name: values for name, values in claim_map.layers.items() if len(values)}
+    """Measured and simulated time of each layer, where the claim map trained its workload."""
+    if claim_map.trained is None:
+        return Table("Time by layer", (), ())
+    columns = layer_table(claim_map.trained)
     factors = {name: 1e3 if name.endswith("_s") else 1 for name in columns}
     names = tuple(
         f"{name[:-2]} (ms)".replace("_", " ") if name.endswith("_s") else name.replace("_", " ") for name in columns
@@ -195,16 +239,16 @@ def layers_table(claim_map):
         tuple(plain(value, factors[name]) for name, value in zip(columns, values, strict=True))
         for values in zip(*columns.values(), strict=True)
     )
-    return Table(claim_map.layers_title[0] or "Time by layer", names, rows)
+    return Table(layer_title(claim_map.trained)[0], names, rows)
 
 
 def plain(value, factor):
-    """One value of an unknown column as text."""
+    """One value of a column of layers as text."""
     if value is None:
         return "not measured"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value) or "(the model itself)"
-    return words.number(factor * value)
+    return number(factor * value)
 
 
 def open_table(claim_map):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 from harness.judging.claims import OUTCOMES, verdict_text
-from harness.report import headline
-from harness.report.claim_map.answers import WORDS, answers
+from harness.report.claim_map.answers import WORDS, answers, headline
 from harness.report.claim_map.cells import row
 from harness.report.run_values import verdict_values
 from harness.settings.metrics import metric_text
 from harness.settings.shipped import short_name
 from harness.store.keys import run_key
+from harness.text.units import digits
 
 SCHEMA = 1
 SHOWN = (
@@ -35,7 +35,7 @@ def params(claim_map, config):
         "workloads": ", ".join(dict.fromkeys(step.workload for step in claim_map.steps.values())),
         "precisions": ", ".join(config.task.precisions),
         "batches": ", ".join(map(str, config.task.batches)),
-        "model_error": f"{claim_map.model_error.low:.3g} to {claim_map.model_error.high:.3g}",
+        "model_error": f"{digits(claim_map.model_error.low, 3)} to {digits(claim_map.model_error.high, 3)}",
         "seed": config.seed,
         "fingerprint": run_key(config),
     }

@@ -5,6 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from harness.report.panels import Panel
 
 FONT_SIZE = 9  # points
 DPI = 144  # of PNG files
@@ -107,13 +113,26 @@ MARKS = {"all": "✓", "some": "◐", "undecided": "?", "none": "✗", "impossib
 
 
 @dataclass(frozen=True)
+class Slot:
+    """Where the pictures of one file stand in the report of a claim map."""
+
+    section: str  # the section's place in the page: one of harness.report.claim_map.sections.SECTIONS, or a new one
+    order: int  # of the file's pictures in that section, and of the section where it is a new one
+    title: str = ""  # of a new section
+    text: str = ""  # a paragraph above the pictures, where there are any
+
+
+@dataclass(frozen=True)
 class Picture:
     """A picture that can be drawn in any theme."""
 
     name: str  # of its files, without ending
     title: str
     alt: str  # what it shows, in words
-    draw: Callable  # Theme -> Figure
+    draw: Callable[[Theme], Figure]
+    heading: str = ""  # above it
+    note: str = ""  # a sentence below it
+    panel: Panel | None = None  # the same as a grid of cells, which the page shows in its place
 
 
 def figure(width, height):

@@ -1,10 +1,30 @@
 """Energy of a training sample: what the simulated joules go to, and measured devices beside them."""
 
 import math
+from functools import partial
 
-from harness.report.pictures.canvas import figure, plain_axes
+from harness.flows.claim_map.values import ClaimMap
+from harness.report.pictures.canvas import Picture, Slot, figure, plain_axes
+from harness.report.selection import measured_energies, shown_steps
 
-PARTS = ("macs", "registers", "buffer", "dram", "vector", "static")
+SLOT = Slot(section="energy", order=10)
+HUES = {  # of a Theme, by part of the energy
+    "macs": "blue",
+    "registers": "sky",
+    "buffer": "purple",
+    "dram": "orange",
+    "vector": "green",
+    "static": "grey",
+}
+
+
+def pictures(claim_map: ClaimMap) -> list[Picture]:
+    """The Picture of the energy of the shown Steps beside measured devices."""
+    steps = [step for step in shown_steps(claim_map) if step.energy_j > 0]
+    title = "Energy of a training sample: simulated by part, and beside measured devices"
+    alt = "Share of each part in the simulated energy, and joules a sample of the accelerator and of measured devices."
+    draw = partial(energy, steps, measured_energies(claim_map), title)
+    return [Picture("energy", title, alt, draw)] if steps else []
 
 
 def energy(steps, measured, title, theme):
@@ -53,5 +73,4 @@ def energy(steps, measured, title, theme):
 
 def part_colors(theme):
     """{part of the energy: colour}."""
-    hues = (theme.blue, theme.sky, theme.purple, theme.orange, theme.green, theme.grey)
-    return dict(zip(PARTS, hues, strict=True))
+    return {part: getattr(theme, hue) for part, hue in HUES.items()}

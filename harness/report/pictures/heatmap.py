@@ -1,7 +1,17 @@
 """The claim map of one workload: baselines by batch, coloured by verdict, with the number in each cell."""
 
-from harness.report.pictures.canvas import MARKS, figure
+from functools import partial
 
+from harness.flows.claim_map.values import ClaimMap
+from harness.report.panels import panels
+from harness.report.pictures.canvas import MARKS, Picture, Slot, figure
+
+SLOT = Slot(
+    section="map",
+    order=10,
+    text="Each cell is one baseline at one batch. Its colour and sign give the verdict over all completions; its "
+    "number is what the nominal completion reaches. Context is shown and not judged; the tables of every cell say why.",
+)
 CELL = 0.62, 0.235  # inches
 LONGEST = 72  # characters of a row's label
 WORDS = {
@@ -14,8 +24,24 @@ WORDS = {
 }
 
 
+def pictures(claim_map: ClaimMap) -> list[Picture]:
+    """The Picture of each Panel, under the name of its workload."""
+    return [
+        Picture(
+            name=f"claim_map_{panel.workload}",
+            title=panel.title,
+            alt=f"{panel.title}, batch by batch, a colour and a sign for each verdict; "
+            f"the cells are in the tables below.",
+            draw=partial(heatmap, panel),
+            heading=panel.workload,
+            panel=panel,
+        )
+        for panel in panels(claim_map)
+    ]
+
+
 def heatmap(panel, theme):
-    """A Figure of one harness.report.claim_map.panels.Panel, one grid for each claim side by side."""
+    """A Figure of one harness.report.panels.Panel, one grid for each claim side by side."""
     labels = [shortened(row.label) for row in panel.rows]
     grids = max(len(panel.claims), 1)
     left = 0.075 * max(map(len, labels), default=0)

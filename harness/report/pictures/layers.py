@@ -1,10 +1,30 @@
-"""The pictures of one run: time by layer, and speed-ups over published devices."""
+"""Measured and simulated time of a training step, layer by layer."""
 
 import textwrap
+from functools import partial
 
-from harness.report.pictures.canvas import LIGHT, figure, finish, plain_axes, png
+from harness.flows.claim_map.values import ClaimMap
+from harness.report.layers import PHASES, folded, layer_table
+from harness.report.pictures.canvas import LIGHT, Picture, Slot, figure, plain_axes, png
+from harness.report.run_values import layer_title
+from harness.text.units import digits
 
-PHASES = ("forward", "backward", "update")
+SLOT = Slot(
+    section="layers",
+    order=10,
+    text="The measured time of a layer is its share of a profiled pass, scaled to the unprofiled step; the simulated "
+    "time is that of the nominal design.",
+)
+
+
+def pictures(claim_map: ClaimMap) -> list[Picture]:
+    """The Picture of measured and simulated time by layer, where the claim map trained its workload."""
+    if claim_map.trained is None:
+        return []
+    title, device, caption = layer_title(claim_map.trained)
+    alt = f"Measured and simulated time of each layer. {title}, {device}."
+    table = folded(layer_table(claim_map.trained))
+    return [Picture("layers", title, alt, partial(layers_figure, table, title, device, caption))]
 
 
 def layers(table, title, device, caption):
@@ -54,34 +74,7 @@ def _stacked(axes, table, side, theme):
     if max(rest) > 1e-6 * longest:
         axes.barh(single, rest, 0.72, left, color=theme.grey, label="not attributed")
     for row, total in enumerate(whole):
-        text = f"{total:,.0f}" if total >= 1000 else f"{total:.3g}"
+        text = f"{total:,.0f}" if total >= 1000 else digits(total, 3)
         place, text = (total, text) if row in single else (0, f"{text} in sum")
         axes.annotate(text, (place, row), (3, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_xlim(0, 1.13 * longest)
-
-
-def speedups(rows, title, thresholds):
-    """PNG bytes of the accelerator's speed-up over each baseline with its interval, and what the claims ask for.
-
-    rows: list of (label, low, middle, high, ceiling), measured over simulated time; low may be 0.
-    thresholds: {label: speed-up}.
-    """
-    canvas = figure(9, 1.9 + 0.22 * len(rows))
-    axes = canvas.subplots()
-    least = min(0.5, *(0.7 * middle for _, _, middle, _, _ in rows))
-    for row, (_, low, middle, high, ceiling) in enumerate(rows):
-        axes.plot([max(low, least), high], [row, row], color=LIGHT.blue, linewidth=2.5, solid_capstyle="butt")
-        axes.plot(middle, row, "o", color=LIGHT.blue, markersize=5)
-        axes.plot(ceiling, row, "|", color="black", markersize=9, markeredgewidth=1.5)
-    for (label, threshold), style in zip(thresholds.items(), ("--", ":", "-."), strict=False):
-        axes.axvline(threshold, color=LIGHT.orange, linewidth=2, linestyle=style, label=f"{label}: {threshold:.3g}x")
-    axes.plot([], [], "o-", color=LIGHT.blue, label="nominal completion, with interval")
-    axes.plot([], [], "|", color="black", markersize=9, markeredgewidth=1.5, label="ceiling: every MAC unit busy")
-    axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}x")
-    axes.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=8)
-    axes.set_ylim(len(rows) - 0.3, -0.7)
-    axes.set_xlabel("speed-up of the accelerator over the baseline; left of 1x it is slower")
-    finish(canvas, axes, title)
-    return png(canvas)

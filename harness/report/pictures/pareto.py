@@ -3,6 +3,7 @@
 import numpy as np
 
 from harness.report.pictures.canvas import LIGHT, figure, finish, png, svg
+from harness.text.units import digits, grouped
 
 
 def pareto(rows, own, title):
@@ -39,7 +40,7 @@ def pareto_figure(rows, own, title, theme):
     bar.ax.yaxis.set_minor_formatter(_number if energy_mj.max() < 10 * energy_mj.min() else NullFormatter())
     if np.isfinite(own["step_s"]):
         mark = {"color": theme.orange, "markeredgecolor": "black", "markersize": 10, "linestyle": "", "zorder": 3}
-        label = f"nominal design, {1e3 * own['energy_j']:.3g} mJ"
+        label = f"nominal design, {digits(1e3 * own['energy_j'], 3)} mJ"
         axes.plot(1e3 * own["step_s"], own["area_mm2"], "D", label=label, **mark)
     axes.set(xscale="log", yscale="log")
     for axis in (axes.xaxis, axes.yaxis):
@@ -53,4 +54,4 @@ def pareto_figure(rows, own, title, theme):
 
 
 def _number(value, _=None):
-    return f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
+    return grouped(value, 3) if value < 1000 else f"{value:,.0f}"

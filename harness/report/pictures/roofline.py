@@ -1,13 +1,44 @@
 """The roofline of one training step: every op by arithmetic intensity and attained rate."""
 
+from functools import partial
+
 import numpy as np
 
 from accel_model.types import PRECISIONS, Phase
-from harness.report.pictures.canvas import figure, finish
+from harness.flows.claim_map.values import ClaimMap
+from harness.judging.claims import share_text
+from harness.report import words
+from harness.report.pictures.canvas import Picture, Slot, figure, finish
+from harness.text.units import digits, grouped, with_unit
+
+SLOT = Slot(section="roofline", order=10)
 
 SMALLEST, LARGEST = 8.0, 900.0  # points squared: markers of an op without time and of one that takes the whole step
 
 LOWEST = 1e-5  # of the roof: slower ops stand at the lower edge
+
+
+def pictures(claim_map: ClaimMap) -> list[Picture]:
+    """The Picture of the roofline of each Profile, with a sentence on the ops that have no place on it."""
+    found = []
+    for profile in claim_map.profiles.values():
+        step, (count, share) = profile.step, left_out(profile)
+        title = f"{step.workload}, batch {step.batch_size:,}, {step.precision}: every op under the roofs"
+        note = (
+            f"Not in the picture, since they only move data: {count} {words.plural('op', count)} of {step.workload}, "
+            f"{share_text(share)} of the simulated time."
+        )
+        found.append(
+            Picture(
+                name=f"roofline_{step.workload}",
+                title=title,
+                alt=f"Attained rate of each op of {step.workload} over its operations per byte of DRAM traffic, with "
+                f"the roofs.",
+                draw=partial(roofline, profile, claim_map.design, title),
+                note=note if count else "",
+            )
+        )
+    return found
 
 
 def roofline(profile, design, title, theme):
@@ -53,7 +84,7 @@ def roofline(profile, design, title, theme):
             "color": theme.muted,
             "markersize": 4,
             "clip_on": False,
-            "label": f"slower than {lowest / 1e9:.2g} Gop/s",
+            "label": f"slower than {digits(lowest / 1e9, 2)} Gop/s",
         }
         axes.plot(x[low_ones], np.full(low_ones.sum(), lowest / 1e9), "v", **style)
     axes.set_ylim(lowest / 1e9, 2.5 * max(mac_roof, vector_roof) / 1e9)
@@ -99,15 +130,15 @@ def _limits(intensity, ridge):
 def _roofs(axes, theme, span, bandwidth, mac_roof, vector_roof):
     x = np.geomspace(*span, 200)
     names = [
-        (mac_roof, "-", f"MAC units: {mac_roof / 1e9:,.4g} Gop/s"),
-        (vector_roof, "--", f"vector unit: {vector_roof / 1e9:,.4g} Gop/s"),
+        (mac_roof, "-", f"MAC units: {grouped(mac_roof / 1e9)} Gop/s"),
+        (vector_roof, "--", f"vector unit: {grouped(vector_roof / 1e9)} Gop/s"),
     ]
     for roof, line, name in names:
         axes.plot(x, np.minimum(x * bandwidth, roof) / 1e9, line, color=theme.ink, linewidth=1.3)
         axes.annotate(name, (span[1], roof / 1e9), (-4, 4), textcoords="offset points", ha="right", fontsize=8)
     start = span[0] * 1.3
     axes.annotate(
-        f"DRAM: {bandwidth / 1e9:,.4g} GB/s",
+        f"DRAM: {with_unit('dram_bytes_per_s', bandwidth)}",
         *((start, start * bandwidth / 1e9), (9, -5)),  # right of the line, which rises
         textcoords="offset points",
         fontsize=8,

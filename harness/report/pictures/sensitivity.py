@@ -1,10 +1,30 @@
 """Which of the values that nobody stated decide most: the open values of a design, ranked."""
 
 import math
+from functools import partial
 
-from harness.report.pictures.canvas import figure, finish
+from harness.flows.claim_map.values import ClaimMap
+from harness.report.pictures.canvas import Picture, Slot, figure, finish
+from harness.report.selection import shown_steps
+from harness.text.units import times
+
+SLOT = Slot(section="sensitivity", order=10)
 
 TICKS = (1.1, 1.2, 1.5, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+def pictures(claim_map: ClaimMap) -> list[Picture]:
+    """The Picture of the Effects of each shown Step that has any."""
+    found = []
+    for step in shown_steps(claim_map):
+        title = f"{step.workload}, batch {step.batch_size:,}, {step.precision}: what the open values decide"
+        alt = (
+            f"Open values ranked by how much longer a step takes with the slowest than with the fastest, "
+            f"{step.workload}."
+        )
+        if step.effects:
+            found.append(Picture(f"sensitivity_{step.workload}", title, alt, partial(sensitivity, step, title)))
+    return found
 
 
 def sensitivity(step, title, theme):
@@ -15,7 +35,7 @@ def sensitivity(step, title, theme):
     largest = max((effect.factor for effect in effects), default=1.0)
     for row, effect in enumerate(effects):
         axes.barh(row, effect.factor - 1, 0.62, 1, color=theme.blue, linewidth=0)
-        text = f"{effect.factor:.3g}x   fastest {effect.fastest}, slowest {effect.slowest}"
+        text = f"{times(effect.factor)}   fastest {effect.fastest}, slowest {effect.slowest}"
         if effect.factor - 1 < 1e-3:
             text = "no effect"
         axes.annotate(text, (effect.factor, row), (5, 0), textcoords="offset points", va="center", fontsize=8)

@@ -1,6 +1,7 @@
 """The picture of a sweep: the measured and the simulated time of a training step of each run."""
 
 from harness.report.pictures.canvas import LIGHT, figure, finish, png
+from harness.text.units import times_in_full
 
 
 def sweep(rows, title):
@@ -13,8 +14,7 @@ def sweep(rows, title):
     for row, (_, measured, simulated) in enumerate(rows):
         if measured:
             axes.plot([measured, simulated], [row, row], color=LIGHT.grey, linewidth=1, zorder=1)
-            times = measured / simulated
-            text = f"{times:,.0f}x" if times >= 100 else f"{times:.3g}x"
+            text = times_in_full(measured / simulated)
             axes.annotate(text, (measured, row), (8, 0), textcoords="offset points", va="center", fontsize=8)
     marks = {"linestyle": "", "markersize": 7, "zorder": 2}
     measured = [(one, row) for row, (_, one, _) in enumerate(rows) if one]

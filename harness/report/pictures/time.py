@@ -1,9 +1,36 @@
 """Where the simulated time goes: steps by phase and by what binds them, as shares and in milliseconds."""
 
-from harness.report.pictures.canvas import figure, plain_axes
+from functools import partial
 
-PHASES = ("forward", "recompute", "dgrad", "wgrad", "update", "other", "host")
-BOUNDS = ("compute", "buffer", "dram", "vector", "launch", "host")
+from accel_model.types import Phase
+from harness.flows.claim_map.values import ClaimMap
+from harness.report.pictures.canvas import Picture, Slot, figure, plain_axes
+from harness.report.selection import shown_steps
+from harness.text.units import grouped
+
+SLOT = Slot(section="time", order=10)
+PHASES = (*(phase.name.lower() for phase in Phase), "host")
+HUES = {  # of a Theme, by what binds an op
+    "compute": "blue",
+    "buffer": "purple",
+    "dram": "orange",
+    "vector": "green",
+    "launch": "vermillion",
+    "host": "grey",
+}
+
+
+def pictures(claim_map: ClaimMap) -> list[Picture]:
+    """The Pictures of where the time of the shown Steps goes, as shares and in milliseconds."""
+    steps = shown_steps(claim_map)
+    if not steps:
+        return []
+    shares, absolute = "Simulated step of the nominal design, shares", "Simulated step of the nominal design"
+    alt = "Time of each workload's simulated step by phase and by what binds it"
+    return [
+        Picture("time_shares", shares, f"{alt}, as shares.", partial(time_shares, steps, shares)),
+        Picture("time", absolute, f"{alt}, in milliseconds.", partial(time_absolute, steps, absolute)),
+    ]
 
 
 def time_shares(steps, title, theme):
@@ -34,7 +61,7 @@ def time_absolute(steps, title, theme):
     for axes, step in zip(panels, steps, strict=False):
         _bar(axes, 0, {key: 1e3 * value for key, value in by_phase(step).items()}, phases, 0.8)
         _bar(axes, 1, {key: 1e3 * value for key, value in step.by_bound_s.items()}, bounds, 0.8)
-        axes.set_title(f"{_label(step)}: {1e3 * step.nominal_s:,.4g} ms", loc="left", fontsize=9, pad=3)
+        axes.set_title(f"{_label(step)}: {grouped(1e3 * step.nominal_s)} ms", loc="left", fontsize=9, pad=3)
         axes.set_yticks([0, 1], ["phase", "bound"], fontsize=8)
         axes.set_ylim(1.5, -0.5)
         axes.set_xlim(left=0)
@@ -58,8 +85,7 @@ def by_phase(step):
 
 def bound_colors(theme):
     """{bound: colour}."""
-    hues = (theme.blue, theme.purple, theme.orange, theme.green, theme.vermillion, theme.grey)
-    return dict(zip(BOUNDS, hues, strict=True))
+    return {bound: getattr(theme, hue) for bound, hue in HUES.items()}
 
 
 def _sides(steps, theme, panels):

@@ -159,7 +159,7 @@ def test_what_cannot_be_captured_is_listed_and_the_rest_goes_on(found, monkeypat
         return stored(folder, workload, precision, batch_size, strict)
 
     monkeypatch.setattr(flow, "stored", refusing)
-    wanted = replace(config.map, workloads=["mnist_mlp", "cifar10_resnet20"])
+    wanted = replace(config.task, workloads=["mnist_mlp", "cifar10_resnet20"])
     claim_map = flow.run(replace(config, map=wanted))
     assert {cell.step.workload for cell in claim_map.cells} == {"cifar10_resnet20"}
     assert any("mnist_mlp" in what and "a test" in why for what, why in claim_map.failures)
@@ -264,7 +264,7 @@ def test_wrong_settings_of_the_claims_are_told_without_a_traceback(tmp_path, ove
 
 
 def test_the_parity_table_counts_what_would_change_and_nothing_else(found):
-    from harness.report.parity import parity_table
+    from harness.report.claim_map.tables import parity_table
     from harness.report.words import key_of
 
     _, claim_map = found

@@ -13,7 +13,7 @@ from accel_model.silicon.area import area_mm2
 from accel_model.space import Space
 from harness.flows.explore import pareto, search
 from harness.flows.explore.checkpoint import load_state, save_state
-from harness.flows.explore.search import Problem, fingerprint, front, grid, score, start, widest
+from harness.flows.explore.search import Problem, front, grid, key_of, score, start, widest
 from harness.settings.errors import ExploreError
 from tests.helpers.designs import CHOICES, same
 from tests.helpers.program import ROOT
@@ -69,7 +69,7 @@ def test_a_resumed_search_equals_an_uninterrupted_one(tmp_path, batches_of_50, h
         return sampled(task, state, 180, 30, 7)
 
     uninterrupted = last(search(start(task)))
-    key = fingerprint(task)
+    key = key_of(task)
     save_state(path, task, last(islice(search(start(task)), stopped_after)), key)
     resumed = last(search(load_state(path, task, key)))
     assert same(front(task, resumed.rows), front(task, uninterrupted.rows))
@@ -145,7 +145,7 @@ def test_limits_leave_out_what_passes_them_and_nothing_else(limits, name):
     np.testing.assert_array_equal(found == search.LIMITS.index(name), expected)
 
 
-def test_the_fingerprint_changes_with_all_that_decides_a_front():
+def test_the_key_changes_with_all_that_decides_a_front():
     other = dict(CHOICES, vector_lanes=[64, 256, 512])
     tasks = [
         problem(),
@@ -154,8 +154,8 @@ def test_the_fingerprint_changes_with_all_that_decides_a_front():
         problem(OBJECTIVES[:2]),
         problem(limits={"watts_most": 1}),
     ]
-    assert len({fingerprint(task) for task in tasks} | {fingerprint(tasks[0], seed=1)}) == 6
-    assert fingerprint(problem()) == fingerprint(problem())
+    assert len({key_of(task) for task in tasks} | {key_of(tasks[0], seed=1)}) == 6
+    assert key_of(problem()) == key_of(problem())
 
 
 @pytest.mark.parametrize("damage", ["cut", "garbage", "empty", "another's", "other table"])
@@ -177,11 +177,11 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, damage):
 @pytest.mark.slow
 def test_a_million_designs_of_a_lenet_sized_trace_take_less_than_a_minute_of_two_cores():
     pytest.importorskip("torch")
-    from harness.flows.run import captured
-    from harness.settings.schema import PrecisionConfig
+    from harness.flows.traces import captured
+    from harness.settings.shipped import precision
     from harness.settings.shipped import load
 
-    trace = captured(load("mnist_lenet5"), PrecisionConfig("fp32", "fp32"), 64)
+    trace = captured(load("mnist_lenet5"), precision("fp32"), 64)
     choices = yaml.safe_load((ROOT / "conf" / "explore" / "around_seed.yaml").read_text())["space"]
     space = Space.around(SEED, choices | {"clock_hz": {"low": 1e9, "high": 2.5e9, "steps": 9}}, "seed", "explore.space")
     task = Problem(trace, space, "fp32", OBJECTIVES, {})

@@ -7,18 +7,18 @@ import pytest
 
 from baselines import Filter, Measurement, published
 from harness.judging import compare as comparing
-from harness.judging.claims import contradiction, judge, overall, ratio_of, speedup, value_of
+from harness.judging.claims import contradiction, judge, overall, ratio_of, speedup
 from harness.judging.compare import Simulation, compare
 from harness.judging.model_error import of_quantity
 from harness.settings.errors import ConfigError
-from harness.settings.schema import ClaimConfig, CompareConfig, Metric
+from tests.helpers.settings import claiming, comparing
 
 MACS_PER_S = 1024 * 2.5e9  # of the seed accelerator: 1024 MAC units at 2.5 GHz
 RESNET50_MACS = 12.15e9  # of a training image, to four digits: three times 4.089 GMAC less the first layer's dgrad
 
 
 def claim(metric="time_reduction", threshold=0.5):
-    return ClaimConfig("faster", Metric(metric), threshold, ["imagenet_*"], ["gpu"], "a test")
+    return claiming(metric=metric, threshold=threshold, workloads=["imagenet_*"], device_kinds=["gpu"])
 
 
 def measurement(step_s=1.0, **changes):
@@ -45,7 +45,7 @@ def comparison(step_s, simulated_s, floor_s=0.0, settings=None, precision="fp32"
     simulated = np.atleast_1d(np.asarray(simulated_s, float))
     floor = np.broadcast_to(np.asarray(floor_s, float), simulated.shape)
     simulation = Simulation(simulated, floor, {"compute": 0.7, "dram": 0.3})
-    settings = settings or CompareConfig(model_error=0.1)
+    settings = settings or comparing(model_error=0.1)
     return compare(measurement(step_s, **changes), simulation, precision, settings)
 
 
@@ -79,8 +79,8 @@ def test_wider_intervals_never_turn_a_doubt_into_a_verdict():
     rng = np.random.default_rng(1)
     for _ in range(200):
         step_s, simulated_s, threshold = rng.uniform(0.1, 10), rng.uniform(0.01, 10, 20), rng.uniform(-1, 0.9)
-        narrow = comparison(step_s, simulated_s, settings=CompareConfig(model_error=0.05))
-        wide = comparison(step_s, simulated_s, settings=CompareConfig(model_error=0.3), relative_uncertainty=0.2)
+        narrow = comparison(step_s, simulated_s, settings=comparing(model_error=0.05))
+        wide = comparison(step_s, simulated_s, settings=comparing(model_error=0.3), relative_uncertainty=0.2)
         before, after = (judge("c", claim(threshold=threshold), one, "imagenet_resnet50") for one in (narrow, wide))
         assert after.counts["supported"] <= before.counts["supported"]
         assert after.counts["refuted"] <= before.counts["refuted"]
@@ -150,7 +150,7 @@ def test_resnet50_against_published_gpus_at_full_utilisation(device, scope, outc
     row = next(one for one in rows if one.device == device)
     peak_s = row.batch_size * RESNET50_MACS / MACS_PER_S
     simulation = Simulation(np.array([peak_s]), np.array([peak_s]), {"compute": 1.0})
-    one = compare(row, simulation, "fp32", CompareConfig(model_error=0.0))
+    one = compare(row, simulation, "fp32", comparing(model_error=0.0))
     assert judge("c", claim(), one, "imagenet_resnet50").outcome == outcome_at_peak
 
 
@@ -187,7 +187,7 @@ def test_best_median_and_worst_are_designs_of_the_set_in_that_order():
 )
 def test_the_ratio_of_a_claim_is_where_its_metric_reaches_the_threshold(metric, threshold, factor):
     one = claim(metric, threshold)
-    assert np.isclose(value_of(one.metric, ratio_of(one)), threshold)
+    assert np.isclose(one.rule.value(ratio_of(one)), threshold)
     assert np.isclose(speedup(one), factor)
 
 
@@ -196,7 +196,7 @@ def test_a_claim_on_energy_needs_a_measured_energy():
     unknown = comparison(1.0, 0.1)
     assert "energy" in judge("c", saves, unknown, "imagenet_resnet50").scope
     simulation = Simulation(np.array([1.0, 1.0]), np.zeros(2), {"compute": 1.0}, np.array([1.0, 9.0]))
-    known = compare(measurement(1.0, energy_j=10.0), simulation, "fp32", CompareConfig(model_error=0.1))
+    known = compare(measurement(1.0, energy_j=10.0), simulation, "fp32", comparing(model_error=0.1))
     verdict = judge("c", saves, known, "imagenet_resnet50")
     assert verdict.decides and verdict.outcome == "some"  # 1 J of 10 J saves, 9 J of 10 J do not
     assert verdict.counts == {"supported": 1, "refuted": 1, "undecided": 0}
@@ -227,9 +227,9 @@ def test_a_claim_without_parity_counts_rows_of_any_precision():
     ("changes", "says"),
     [
         ({"threshold": 1.0}, "100 %"),
-        ({"metric": Metric.energy_reduction, "threshold": 1.5}, "100 %"),
-        ({"metric": Metric.throughput_gain, "threshold": -1.0}, "-1"),
-        ({"metric": Metric.speedup, "threshold": 0.0}, "above 0"),
+        ({"metric": "energy_reduction", "threshold": 1.5}, "100 %"),
+        ({"metric": "throughput_gain", "threshold": -1.0}, "-1"),
+        ({"metric": "speedup", "threshold": 0.0}, "above 0"),
         ({"threshold": float("nan")}, "fraction"),
         ({"workloads": []}, "workloads"),
         ({"kinds": []}, "kinds"),

@@ -10,7 +10,7 @@ from harness.judging.claims import judge, ratio_of
 from harness.judging.compare import PARITY, Simulation, compare
 from harness.judging.model_error import of_quantity
 from harness.settings import shipped
-from harness.settings.schema import CompareConfig
+from tests.helpers.settings import comparing
 
 BATCH = 2  # MACs of a sample do not depend on it
 
@@ -44,7 +44,7 @@ def rows(workload, uncertainty):
 def at_peak(row, peak, claim):
     """The Verdict on a row where the accelerator is as fast as its MAC units can be, and no model errs."""
     seconds = np.array([row.batch_size * peak])
-    one = compare(row, Simulation(seconds, seconds, {"compute": 1.0}), "fp32", CompareConfig(model_error=0.0))
+    one = compare(row, Simulation(seconds, seconds, {"compute": 1.0}), "fp32", comparing(model_error=0.0))
     return judge("a claim", claim, one, row.workload)
 
 

@@ -36,7 +36,7 @@ def store(tmp_path, migrated):
 
 
 def settings(folder):
-    return TrackingConfig(TrackingName.mlflow, f"sqlite:///{folder}/mlflow.db")
+    return TrackingConfig(TrackingName.mlflow, f"sqlite:///{folder}/mlflow.db", "halfstep")
 
 
 def test_an_experiment_says_how_to_read_it_and_keeps_what_people_write_there(store):

@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 
 from harness.report import words
-from harness.report.claim_map.answers import asks
 from harness.settings.metrics import metric_text
 
 
 @dataclass(frozen=True)
-class Row:
+class PanelRow:
     """One baseline, whatever its batch."""
 
     kind: str
@@ -40,7 +39,7 @@ class Panel:
     workload: str
     title: str
     claims: tuple[str, ...]  # name and what it asks for
-    rows: tuple[Row, ...]
+    rows: tuple[PanelRow, ...]
     batches: tuple[int, ...]
     cells: dict[tuple[int, int], tuple[Mark, ...]]  # by row and column
 
@@ -87,7 +86,7 @@ def _panel(claim_map, workload):
     for cell in cells:
         place, column = _place(cell, rows, marks, batches.index(cell.step.batch_size))
         marks[place, column] = tuple(mark(claim_map.claims[verdict.claim], verdict) for verdict in cell.verdicts)
-    claims = tuple(f"{name}: {asks(claim)}" for name, claim in claim_map.claims.items())
+    claims = tuple(f"{name}: {words.asks(claim)}" for name, claim in claim_map.claims.items())
     title = f"{workload}: the {claim_map.accelerator} accelerator against each baseline"
     return Panel(workload, title, claims, tuple(rows), tuple(batches), marks)
 
@@ -99,7 +98,7 @@ def _place(cell, rows, marks, column):
     while True:
         where = f"; {one.locator or one.source}" if count > 1 else ""
         again = f" ({count})" if count > 2 else ""
-        row = Row(one.kind, words.device(one), f"{detail}{where}{again}")
+        row = PanelRow(one.kind, words.device(one), f"{detail}{where}{again}")
         place = rows.setdefault(row, len(rows))
         if (place, column) not in marks:
             return place, column
