@@ -5,6 +5,7 @@ import difflib
 import errno
 import re
 import traceback
+from pathlib import Path
 
 from accel_model.errors import AccelModelError
 from baselines.errors import BaselineError
@@ -43,7 +44,10 @@ def explained(error):
             f"e.g. outputs=/another/folder"
         )
     if isinstance(error, OSError) and error.filename:
-        return f"cannot use {error.filename} ({error.strerror}): check that it is there, is writable and has room"
+        return (
+            f"cannot use {Path(error.filename).absolute()} ({error.strerror}): check that it is there, is writable and "
+            f"has room; results go to another folder with outputs=/another/folder"
+        )
     return None
 
 

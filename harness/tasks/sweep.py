@@ -27,10 +27,14 @@ class SweepCallback(Callback):
     def on_multirun_start(self, config, **_):
         if config.task.name != LOGGED:
             return
+        folder = Path(config.hydra.sweep.dir).absolute()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return  # Hydra meets the same at its first job, and its error reaches the user
         place = tracking.prepare(checked(config.tracking, TrackingConfig, "tracking"))
         if place is None:
             return
-        folder = Path(config.hydra.sweep.dir).absolute()
         planned = planned_jobs(config.hydra)
         place = replace(place, sweep=pages.sweep_key(folder))
         run_id = tracking.start(place, pages.sweep_name(planned or "?"), pages.RUN_COLUMNS)

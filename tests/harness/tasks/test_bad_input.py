@@ -112,6 +112,13 @@ def test_outputs_that_cannot_be_made(tmp_path):
     refused(halfstep(*QUICK, "outputs=taken", "tracking=none", folder=tmp_path), "taken")
 
 
+@pytest.mark.parametrize("sweep", [(), ("-m", "seed=0,1")])
+def test_a_working_directory_that_nobody_may_write(tmp_path, sweep):
+    """/proc stands for it: nobody makes folders there, not even root."""
+    done = halfstep(*sweep, *QUICK, "tracking.uri=sqlite:///" + str(tmp_path / "mlflow.db"), folder="/proc")
+    refused(done, "/proc/outputs", "outputs=/another/folder")
+
+
 @pytest.mark.parametrize("most", [6000, 12_000])  # bytes: the settings themselves do not fit, or a later file
 def test_a_full_disk_while_writing(tmp_path, most):
     """A limit on the size of files stands for the full disk: writing fails half-way in the same way."""
