@@ -103,13 +103,6 @@ def test_the_numbers_of_the_dataflows_stand_for_good():
     # kept designs, explorations and digests hold them
     numbers = {"OS": 0, "WS": 1, "IS": 2, "RS": 3, "BEST": 4, "IDEAL": 5}
     assert {choice.name: int(choice) for choice in Dataflow} == numbers
-        "OS": 0,
-        "WS": 1,
-        "IS": 2,
-        "RS": 3,
-        "BEST": 4,
-        "IDEAL": 5,
-    }
     assert [record.name for record in records_of(Dataflow.BEST)] == ["os", "ws", "is"]
 
 
