@@ -5,7 +5,8 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from accel_model import design_file
-from accel_model.array.dataflow import Convention, Dataflow, Overlap
+from accel_model.array.dataflow import Dataflow
+from accel_model.array.record import Convention, Overlap
 from accel_model.errors import DesignError
 from accel_model.fields import Setting, check_values, setting
 from accel_model.silicon import energy

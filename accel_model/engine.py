@@ -7,10 +7,10 @@ from dataclasses import fields
 import numpy as np
 
 from accel_model.array.chunks import alike
-from accel_model.array.cost import Gemms, gemm_costs, make_plans, unit_costs
-from accel_model.array.dataflow import Convention, Dataflow, Overlap
+from accel_model.array.cost import MacCosts, mac_costs, make_plans, unit_costs
+from accel_model.array.dataflow import records_of
+from accel_model.array.record import Arrays, Convention, Overlap
 from accel_model.array.search import Speeds
-from accel_model.array.tiling import Arrays
 from accel_model.arrays import choose, device, namespace, to_numpy
 from accel_model.errors import DesignError, TraceError
 from accel_model.report import Bound, Report
@@ -136,13 +136,12 @@ def _run(work, group, columns, names, per_op, must_run):
     xp = work.xp
     rows = group.array_rows
     arrays = Arrays(
-        dataflow=Dataflow(group.dataflow),
         overlap=Overlap(group.overlap),
         trim=bool(group.trim),
         convention=Convention(group.convention),
         **{n: work.array(columns[n][rows])[:, None] for n in ("rows", "cols", "cores", "accumulator_bytes")},
     )
-    plans = make_plans(work.gemms, arrays) if len(work.gemms) else []
+    plans = make_plans(records_of(group.dataflow), work.gemms, arrays) if len(work.gemms) else []
     for chunk in group.chunks:
         design = {name: work.array(values[chunk.rows]) for name, values in columns.items()}
         mac = {
@@ -158,14 +157,14 @@ def _run(work, group, columns, names, per_op, must_run):
 
 
 def _gemms(work, plans, chunk, columns, names, must_run):
-    """Gemms of all units of `work` on the designs of `chunk`: (designs, units), zeros for units without MACs.
+    """MacCosts of all units of `work` on the designs of `chunk`: (designs, units), zeros for units without MACs.
 
     Also bool (designs, traces), those that run every unit of a trace; the others have zeros where they cannot.
     """
     xp, distinct = work.xp, chunk.distinct
     zeros = xp.zeros((len(chunk.rows), work.without), dtype=xp.float64, device=work.device)
     if not plans:
-        return Gemms(*[zeros] * len(fields(Gemms))), np.ones((len(chunk.rows), work.traces), dtype=bool)
+        return MacCosts(*[zeros] * len(fields(MacCosts))), np.ones((len(chunk.rows), work.traces), dtype=bool)
     design = {n: work.array(columns[n][distinct])[:, None] for n in ("clock_hz", "buffer_bytes", "dram_write_cost")}
     rate = xp.take(work.array(columns["mac_rate"][distinct]), _whole(xp, work.gemms.precision), axis=1)
     buffer_bytes_per_s = columns["buffer_bytes_per_s"][distinct]
@@ -178,17 +177,17 @@ def _gemms(work, plans, chunk, columns, names, must_run):
         ],
         write_cost=design["dram_write_cost"],
     )
-    costs = gemm_costs(work.gemms, plans, xp.asarray(chunk.array_of, device=work.device), speeds)
+    costs = mac_costs(work.gemms, plans, xp.asarray(chunk.array_of, device=work.device), speeds)
     can = _can_run(costs)
     if not can.all():
         if must_run:
             _refuse(work, costs, can, distinct, columns, names)
         can_run = xp.asarray(can, device=work.device)
-        costs = Gemms(*(choose(can_run, getattr(costs, f.name), 0.0) for f in fields(Gemms)))
+        costs = MacCosts(*(choose(can_run, getattr(costs, f.name), 0.0) for f in fields(MacCosts)))
     of_design, of_unit = xp.asarray(chunk.distinct_of, device=work.device), work.shape_of
-    wide = (xp.take(xp.take(getattr(costs, f.name), of_design, axis=0), of_unit, axis=1) for f in fields(Gemms))
+    wide = (xp.take(xp.take(getattr(costs, f.name), of_design, axis=0), of_unit, axis=1) for f in fields(MacCosts))
     runs = (~can).astype(np.float64) @ work.used == 0
-    return Gemms(*(xp.concat([zeros, values], axis=1) for values in wide)), runs[chunk.distinct_of]
+    return MacCosts(*(xp.concat([zeros, values], axis=1) for values in wide)), runs[chunk.distinct_of]
 
 
 def _can_run(costs):

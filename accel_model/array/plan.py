@@ -1,15 +1,16 @@
 """Every tiling of every distinct op on every distinct array: its cycles, traffic and room, whatever the speeds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from accel_model.array.dataflow import CYCLES, Convention, Dataflow, scalesim_cycles
+from accel_model.array.dataflow import gemm_cycles
+from accel_model.array.record import Gemm
 from accel_model.array.tiling import Order, candidates, cut
 from accel_model.array.traffic import array_bytes
 from accel_model.arrays import choose, device, namespace, real, smaller
 
-GRID_AXES = 5  # chunk, M, N, array, unit
+GRID_AXES = 5  # stretch, M, N, array, unit
 CLASSES = ((0, 0), (0, 1), (1, 0), (1, 1))  # of tiles: full or edge along M, then along N
 
 
@@ -17,21 +18,21 @@ CLASSES = ((0, 0), (0, 1), (1, 0), (1, 1))  # of tiles: full or edge along M, th
 class Plan:
     """Tilings of units on arrays; every array is (tilings, arrays, units) float64, and lists go by class of tile.
 
-    A tiling and an Order together are a candidate.
+    A tiling and an Order together are a candidate. docs/model.md, (22), (23) and (24).
     """
 
-    cycles: list  # of one tile of each of CLASSES
-    array_bytes: list  # between buffer and array for one tile of each of CLASSES
-    a: list  # missed bytes of A in a tile that is full or edge along M
-    b: list  # missed bytes of B in a tile of each of CLASSES
-    c: list  # missed bytes of C in a tile of each of CLASSES
+    tile_cycles: list  # of one tile of each of CLASSES
+    tile_array_bytes: list  # between buffer and array for one tile of each of CLASSES
+    a_missed: list  # bytes of A not on chip, in a tile that is full or edge along M
+    b_missed: list  # of B, in a tile of each of CLASSES
+    c_missed: list  # of C, in a tile of each of CLASSES
     m_count: list  # tiles along M, full and edge
     n_full: object  # full tiles along N; there is one edge tile
     repeats: object
     part: object  # of K in one load
-    all_cycles: object  # of all tiles
-    all_array_bytes: object
-    tiles: object
+    cycles: object  # of all tiles
+    array_bytes: object  # of all tiles
+    tiles: object  # how many
     read: list  # by Order: DRAM bytes of all tiles
     written: object
     room: list  # by Order: bytes of buffer that the tiling needs, infinite where it makes no sense
@@ -39,96 +40,130 @@ class Plan:
     @property
     def shape(self):
         """(tilings, arrays, units)."""
-        return self.all_cycles.shape
+        return self.cycles.shape
+
+    def map(self, function):
+        """The Plan with `function` done to every array."""
+        return Plan(
+            **{
+                name: [function(column) for column in values] if isinstance(values, list) else function(values)
+                for name, values in vars(self).items()
+            }
+        )
 
 
-def gemm_cycles(u, d, m, n, k, groups):
-    """float64 cycles of GEMMs on Arrays `d`; see accel_model/dataflow.py."""
-    share = {"groups": groups, "cores": d.cores}
-    if d.convention == Convention.SCALESIM:
-        return scalesim_cycles(d.dataflow, m, n, k, d.rows, d.cols, **share)
-    return CYCLES[d.dataflow](m, n, k, d.rows, d.cols, overlap=d.overlap, trim=d.trim, **share)
+def make_plan(record, units, arrays):
+    """The Plan of Units (units,), all with MACs, float64, by a TiledDataflow on Arrays (arrays, 1), float64."""
+    xp = namespace(units.m)
+    cells = (arrays.rows.shape[0], units.m.shape[0])
+    plans = []
+    for levels in candidates(record, bool(xp.any(units.groups > 1))):
+        axes = np.broadcast_shapes(*(values.shape for values in vars(levels).values()))[:3]
+        grid = levels.map(lambda values: xp.asarray(values * 1.0, device=device(units.m)))
+        plans.append(_flat(_plan_of(record, units, arrays, cut(record, units, arrays, grid)), axes, cells))
+    return plans[0] if len(plans) == 1 else _joined(xp, plans)
 
 
-def make_plan(u, d):
-    """The Plan of units `u` (columns (units,), all with MACs, float64) on Arrays `d`."""
-    xp = namespace(u.m)
-    cells = (d.rows.shape[0], u.m.shape[0])
-    parts = []
-    for grid in candidates(d.dataflow, bool(xp.any(u.groups > 1))):
-        columns = [xp.asarray(levels * 1.0, device=device(u.m)) for levels in vars(grid).values()]
-        axes = np.broadcast_shapes(*(levels.shape for levels in vars(grid).values()))[:3]
-        columns = _columns(u, d, cut(u, d, type(grid)(*columns)))
-        shape, flat = (*axes, *cells), (int(np.prod(axes)), *cells)
-        parts.append([xp.reshape(xp.broadcast_to(xp.asarray(column), shape), flat) for column in columns])
-    columns = [pieces[0] if len(pieces) == 1 else xp.concat(pieces) for pieces in zip(*parts, strict=True)]
-    take = iter(columns).__next__
+def _flat(plan, axes, cells):
+    """`plan`, whose arrays broadcast to (*axes, *cells), with one axis in place of `axes`."""
+    xp, shape, flat = namespace(plan.cycles), (*axes, *cells), (int(np.prod(axes)), *cells)
+    return plan.map(lambda column: xp.reshape(xp.broadcast_to(xp.asarray(column), shape), flat))
+
+
+def _joined(xp, plans):
+    """One Plan with the tilings of all `plans`."""
+    columns = {}
+    for name in (f.name for f in fields(Plan)):
+        parts = [getattr(plan, name) for plan in plans]
+        together = [xp.concat(pieces) for pieces in zip(*parts, strict=True)] if isinstance(parts[0], list) else None
+        columns[name] = xp.concat(parts) if together is None else together
+    return Plan(**columns)
+
+
+def _plan_of(record, units, arrays, tiling):
+    """The Plan of one Tiling, with arrays that broadcast: docs/model.md, (22) and (23)."""
+    cycles = [_tile_cycles(record, units, arrays, tiling, *each) for each in CLASSES]
+    moved = [_tile_array_bytes(record, units, arrays, tiling, *each) for each in CLASSES]
+    a = [units.a_missed * share for share in tiling.a_share]
+    b = [units.b_missed * tiling.b_share[i][j] for i, j in CLASSES]
+    c = [units.c_missed * tiling.c_share[i][j] for i, j in CLASSES]
+    m_full, m_edge, n_full = real(tiling.m_count[0]), real(tiling.m_count[1]), real(tiling.n_count[0])
+    repeats = real(tiling.repeats)
+
+    def total(of_class):
+        full_edge, edge_edge = n_full * of_class[0] + of_class[1], n_full * of_class[2] + of_class[3]
+        return repeats * (m_full * full_edge + m_edge * edge_edge)
+
+    a_once = repeats * (m_full * a[0] + m_edge * a[1])
+    b_once = repeats * (n_full * b[2] + b[3])
+    tiles = repeats * (m_full + m_edge) * (n_full + 1.0)
+    part = real(tiling.chunk) / units.k
     return Plan(
-        cycles=[take() for _ in CLASSES],
-        array_bytes=[take() for _ in CLASSES],
-        a=[take() for _ in range(2)],
-        b=[take() for _ in CLASSES],
-        c=[take() for _ in CLASSES],
-        m_count=[take() for _ in range(2)],
-        n_full=take(),
-        repeats=take(),
-        part=take(),
-        all_cycles=take(),
-        all_array_bytes=take(),
-        tiles=take(),
-        read=[take() for _ in Order],
-        written=take(),
-        room=[take() for _ in Order],
+        tile_cycles=cycles,
+        tile_array_bytes=moved,
+        a_missed=a,
+        b_missed=b,
+        c_missed=c,
+        m_count=[m_full, m_edge],
+        n_full=n_full,
+        repeats=repeats,
+        part=part,
+        cycles=total(cycles),
+        array_bytes=total(moved),
+        tiles=tiles,
+        read=[a_once * (n_full + 1.0) + total(b), a_once + total(b), a_once * (n_full + 1.0) + b_once],
+        written=total(c),
+        room=_room(units, arrays, tiling, part, tiles > 1),
     )
 
 
-def _columns(u, d, t):
-    """The columns of a Plan in order, with axes that broadcast."""
-    cycles = [_tile_cycles(u, d, t, *each) for each in CLASSES]
-    moved = [_tile_array_bytes(u, d, t, *each) for each in CLASSES]
-    a = [u.a_missed * share for share in t.a_share]
-    b = [u.b_missed * t.b_share[i][j] for i, j in CLASSES]
-    c = [u.c_missed * t.c_share[i][j] for i, j in CLASSES]
-    m0, m1, n0 = real(t.m_count[0]), real(t.m_count[1]), real(t.n_count[0])
-    repeats = real(t.repeats)
-
-    def total(of_class):
-        return repeats * (m0 * (n0 * of_class[0] + of_class[1]) + m1 * (n0 * of_class[2] + of_class[3]))
-
-    a_once = repeats * (m0 * a[0] + m1 * a[1])
-    b_once = repeats * (n0 * b[2] + b[3])
-    read = [a_once * (n0 + 1.0) + total(b), a_once + total(b), a_once * (n0 + 1.0) + b_once]
-    tiles = repeats * (m0 + m1) * (n0 + 1.0)
-    part = real(t.chunk) / u.k
-    return [
-        *cycles,
-        *moved,
-        *a,
-        *b,
-        *c,
-        *(m0, m1, n0, repeats, part),
-        *(total(cycles), total(moved), tiles),
-        *read,
-        total(c),
-        *_room(u, d, t, part, tiles > 1),
-    ]
-
-
-def _tile_cycles(u, d, t, i, j):
+def _tile_cycles(record, units, arrays, tiling, i, j):
     """Cycles of a tile of class `i` along M and `j` along N."""
-    if d.dataflow != Dataflow.OS:
-        return gemm_cycles(u, d, t.m[i], t.n[j], u.k, t.groups[i])
-    stretch = choose(t.pieces > 1, t.chunk, u.k)
-    last = gemm_cycles(u, d, t.m[i], t.n[j], u.k - (t.pieces - 1) * stretch, t.groups[i])
-    return (t.pieces - 1) * gemm_cycles(u, d, t.m[i], t.n[j], stretch, t.groups[i]) + last
+
+    def cycles(k):
+        return gemm_cycles(record, Gemm(tiling.m[i], tiling.n[j], k, tiling.groups[i]), arrays)
+
+    if not record.stretches:
+        return cycles(units.k)
+    stretch = choose(tiling.stretches > 1, tiling.chunk, units.k)
+    last = cycles(units.k - (tiling.stretches - 1) * stretch)
+    return (tiling.stretches - 1) * cycles(stretch) + last
 
 
-def _tile_array_bytes(u, d, t, i, j):
+def _tile_array_bytes(record, units, arrays, tiling, i, j):
     """Bytes between buffer and array for a tile of class `i` along M and `j` along N."""
-    stretch = choose(t.pieces > 1, t.chunk, u.k)
-    overlapped = choose(u.halo == 2, 1.0, 0.0)
-    sizes = (t.m[i], t.n[j], u.k, d.rows, d.cols, u.element_bytes, d.accumulator_bytes)
-    return t.groups[i] * array_bytes(d.dataflow, *sizes, chunk=stretch, overlapped=overlapped)
+    gemm = Gemm(tiling.m[i], tiling.n[j], units.k)
+    stretch = choose(tiling.stretches > 1, tiling.chunk, units.k)
+    operands, spills = record.operands(gemm, arrays), record.spills(gemm, arrays, stretch)
+    overlapped = choose(units.halo == 2, 1.0, 0.0)
+    return tiling.groups[i] * array_bytes(operands, spills, gemm, arrays, units.element_bytes, overlapped)
+
+
+def _room(units, arrays, tiling, part, several):
+    """By Order, bytes for a tile's operands, the chunks loaded ahead and its accumulators, two sets if `several`.
+
+    Infinite for a candidate that is another one over again: a tile that two multiples are clipped to, or an operand
+    kept that no second tile would load. docs/model.md, (24).
+    """
+    again = _same_as_before(tiling.chunk, 0) | _same_as_before(tiling.m[0], 1) | _same_as_before(tiling.n[0], 2)
+    if tiling.m[0].shape[1] == 1:  # the grid in which groups, not M, vary
+        again = again | _same_as_before(tiling.groups[0], 1)
+    groups, element_bytes = tiling.groups[0], units.element_bytes
+    a = smaller(units.a_bytes * tiling.a_share[0], groups * tiling.m[0] * units.k * element_bytes)
+    b = smaller(units.b_bytes * tiling.b_share[0][0], groups * tiling.n[0] * units.k * element_bytes)
+    sums = groups * tiling.m[0] * tiling.n[0] * arrays.accumulator_bytes * choose(several, 2.0, 1.0)
+    a_chunks, b_chunks = 2.0 * part * a, 2.0 * part * b
+    alone = smaller(a_chunks, a) + smaller(b_chunks, b)
+    one_group = groups == 1
+    keeps_a = one_group & (tiling.n_count[0] > 0)
+    keeps_b = one_group & (tiling.m_count[0] + tiling.m_count[1] > 1)
+    rooms = [
+        sums + choose(several, a_chunks + b_chunks, alone),
+        choose(keeps_a, sums + a * (1.0 + part) + b_chunks, float("inf")),
+        choose(keeps_b, sums + b * (1.0 + part) + a_chunks, float("inf")),
+    ]
+    assert len(rooms) == len(Order)
+    return rooms if again is False else [choose(again, float("inf"), room) for room in rooms]
 
 
 def _same_as_before(sizes, axis):
@@ -141,27 +176,3 @@ def _same_as_before(sizes, axis):
     same = after == before
     first = xp.zeros((*same.shape[:axis], 1, *same.shape[axis + 1 :]), dtype=xp.bool, device=device(sizes))
     return xp.concat([first, same], axis=axis)
-
-
-def _room(u, d, t, part, several):
-    """By Order, bytes for a tile's operands, the chunks loaded ahead and its accumulators, two sets if `several`.
-
-    Infinite for a candidate that is another one over again: a tile that two multiples are clipped to, or an operand
-    kept that no second tile would load.
-    """
-    double = _same_as_before(t.chunk, 0) | _same_as_before(t.m[0], 1) | _same_as_before(t.n[0], 2)
-    if t.m[0].shape[1] == 1:  # the grid in which groups, not M, vary
-        double = double | _same_as_before(t.groups[0], 1)
-    a = smaller(u.a_bytes * t.a_share[0], t.groups[0] * t.m[0] * u.k * u.element_bytes)
-    b = smaller(u.b_bytes * t.b_share[0][0], t.groups[0] * t.n[0] * u.k * u.element_bytes)
-    partial = t.groups[0] * t.m[0] * t.n[0] * d.accumulator_bytes * choose(several, 2.0, 1.0)
-    a_chunks, b_chunks = 2.0 * part * a, 2.0 * part * b
-    alone = smaller(a_chunks, a) + smaller(b_chunks, b)
-    one_group = t.groups[0] == 1
-    keeps_a, keeps_b = one_group & (t.n_count[0] > 0), one_group & (t.m_count[0] + t.m_count[1] > 1)
-    rooms = [
-        partial + choose(several, a_chunks + b_chunks, alone),
-        choose(keeps_a, partial + a * (1.0 + part) + b_chunks, float("inf")),
-        choose(keeps_b, partial + b * (1.0 + part) + a_chunks, float("inf")),
-    ]
-    return rooms if double is False else [choose(double, float("inf"), room) for room in rooms]

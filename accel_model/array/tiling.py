@@ -11,7 +11,6 @@ from enum import IntEnum
 
 import numpy as np
 
-from accel_model.array.dataflow import Convention, Dataflow, Overlap
 from accel_model.arrays import ceil_div, choose, floor_div, larger, real, smaller
 
 WHOLE = 0  # a multiple that stands for the whole dimension
@@ -19,7 +18,6 @@ SIDE = (WHOLE, 16, 4, 1)  # multiples of the array's side
 STREAMED = (WHOLE, 512, 64, 8)  # elements of the dimension that no side of the array holds
 GROUPS_AT_ONCE = (WHOLE, 16)
 CHUNK = 16  # least K that is loaded at a time
-LONG_CHUNKS = (4096, 256)  # K that an os array sums up at a time where a tile is more than one fold
 
 
 class Order(IntEnum):
@@ -32,39 +30,30 @@ class Order(IntEnum):
 
 @dataclass(frozen=True)
 class Candidates:
-    """Tile sizes before they meet a dimension: int64 arrays of one shape, WHOLE where a dimension is not cut."""
+    """Tile sizes before they meet a dimension: whole numbers in arrays of one rank, WHOLE where nothing is cut."""
 
     m: object
     n: object
     groups: object
-    chunk: object  # K per load of an os array where a tile is several folds
+    stretch: object  # K that is summed up at a time where a tile is several folds and sums stay in the array
+
+    def map(self, function):
+        """The same with `function` done to every array."""
+        return Candidates(**{name: function(values) for name, values in vars(self).items()})
 
 
-@dataclass(frozen=True)
-class Arrays:
-    """Distinct arrays, each column (arrays, 1) float64, and the class that they share."""
+def candidates(record, several_groups):
+    """[Candidates] of a TiledDataflow, int64 with axes (stretch, m, n, 1, 1).
 
-    dataflow: Dataflow
-    overlap: Overlap
-    trim: bool
-    convention: Convention
-    rows: object
-    cols: object
-    cores: object
-    accumulator_bytes: object
-
-
-def candidates(dataflow, several_groups):
-    """[Candidates], numpy with axes (chunk, m, n, 1, 1); the second, if several_groups, takes groups together."""
-    m_levels = STREAMED if dataflow == Dataflow.WS else SIDE
-    n_levels = STREAMED if dataflow == Dataflow.IS else SIDE
-    chunks = LONG_CHUNKS if dataflow == Dataflow.OS else (CHUNK,)
-    axes = np.ix_(np.array(chunks), np.array(m_levels), np.array(n_levels))
-    chunk, m, n = (levels[..., None, None] for levels in axes)
-    grids = [Candidates(m, n, np.ones((1,) * 5, dtype=np.int64), chunk)]
+    The second, if several_groups, takes groups together and has them on the axis of m.
+    """
+    m_levels, n_levels = (SIDE if side else STREAMED for side in (record.along_m, record.along_n))
+    axes = np.ix_(np.array(record.stretches or (CHUNK,)), np.array(m_levels), np.array(n_levels))
+    stretch, m, n = (levels[..., None, None] for levels in axes)
+    grids = [Candidates(m, n, np.ones((1,) * 5, dtype=np.int64), stretch)]
     if several_groups:
         whole = np.zeros((1,) * 5, dtype=np.int64)
-        grids.append(Candidates(whole, whole, np.array(GROUPS_AT_ONCE)[None, :, None, None, None], chunk))
+        grids.append(Candidates(whole, whole, np.array(GROUPS_AT_ONCE)[None, :, None, None, None], stretch))
     return grids
 
 
@@ -73,7 +62,7 @@ class Tiling:
     """An op cut into tiles. Pairs hold the full tile (or its count) and the edge one, which is the last of its row.
 
     The whole sequence of `m_count` x `n_count` tiles is done `repeats` times, once per group, or once if tiles take
-    several groups. Shares are of all groups' bytes.
+    several groups. Shares are of all groups' bytes. docs/model.md, (20) and (21).
     """
 
     m: tuple  # elements of M in a tile
@@ -83,76 +72,77 @@ class Tiling:
     n_count: tuple
     repeats: object
     chunk: object  # elements of K loaded at a time
-    pieces: object  # stretches of K after each of which an os array puts its partial sums away
+    stretches: object  # of K, after each of which partial sums leave an array that they could stay in
     a_share: tuple  # of A's bytes (all K) in a tile, by class of M, halo included
     b_share: tuple  # of B's bytes (all K), by class of M and then of N
     c_share: tuple  # of C's bytes, by class of M and then of N
 
 
-def cut(u, d, c):
-    """The Tiling of units `u` (columns (units,)) for Candidates `c` on Arrays `d`; shapes broadcast."""
-    m_side, n_side = _sides(d)
-    tm = choose(c.m == WHOLE, u.m, smaller(u.m, c.m * m_side))
-    tn = choose(c.n == WHOLE, u.n, smaller(u.n, c.n * n_side))
-    wanted = choose(c.groups == WHOLE, u.groups, smaller(u.groups, c.groups))
-    at_once = choose((c.m == WHOLE) & (c.n == WHOLE), wanted, 1)
+def cut(record, units, arrays, grid):
+    """The Tiling of Units (units,) by a TiledDataflow on Arrays (arrays, 1), for Candidates `grid`; all broadcast."""
+    m_side, n_side = (_side(arrays, side) for side in (record.along_m, record.along_n))
+    tile_m = choose(grid.m == WHOLE, units.m, smaller(units.m, grid.m * m_side))
+    tile_n = choose(grid.n == WHOLE, units.n, smaller(units.n, grid.n * n_side))
+    wanted = choose(grid.groups == WHOLE, units.groups, smaller(units.groups, grid.groups))
+    at_once = choose((grid.m == WHOLE) & (grid.n == WHOLE), wanted, 1)
     several = at_once > 1
-    batches = ceil_div(u.groups, at_once)
+    batches = ceil_div(units.groups, at_once)
 
-    per_image = u.image_rows * u.row_pixels
-    in_image, in_row = tm < per_image, tm < u.row_pixels  # else whole images; else whole rows
-    unit = choose(in_image, choose(in_row, 1, u.row_pixels), per_image)
-    span = choose(in_image, choose(in_row, u.row_pixels, u.image_rows), u.images)
-    blocks = choose(in_image, u.images * choose(in_row, u.image_rows, 1), 1)
-    taken = floor_div(tm, unit)
+    per_image = units.image_rows * units.row_pixels
+    in_image, in_row = tile_m < per_image, tile_m < units.row_pixels  # else whole images; else whole rows
+    step = choose(in_image, choose(in_row, 1, units.row_pixels), per_image)  # elements of M in what is counted
+    span = choose(in_image, choose(in_row, units.row_pixels, units.image_rows), units.images)
+    blocks = choose(in_image, units.images * choose(in_row, units.image_rows, 1), 1)
+    taken = floor_div(tile_m, step)
     steps = ceil_div(span, taken)
     sizes = (taken, span - (steps - 1) * taken)
-    n_steps = ceil_div(u.n, tn)
-    n = (tn, u.n - (n_steps - 1) * tn)
-    groups = (at_once, choose(several, u.groups - (batches - 1) * at_once, 1))
-    chunk, pieces = _stretches(u, d, c, (tm <= m_side) & (tn <= n_side))
+    n_steps = ceil_div(units.n, tile_n)
+    n = (tile_n, units.n - (n_steps - 1) * tile_n)
+    groups = (at_once, choose(several, units.groups - (batches - 1) * at_once, 1))
+    one_fold = (tile_m <= m_side) & (tile_n <= n_side)
+    chunk, stretches = _stretches(record, units, arrays, grid, one_fold)
 
-    of_groups = [real(g) / real(u.groups) for g in groups]
-    of_n = [real(size) / real(u.n) for size in n]
-    shares = [_m_shares(u, size, in_image, in_row, size * unit) for size in sizes]
+    of_groups = [real(g) / real(units.groups) for g in groups]
+    of_n = [real(size) / real(units.n) for size in n]
+    shares = [_m_shares(units, size, in_image, in_row, size * step) for size in sizes]
     return Tiling(
-        m=tuple(size * unit for size in sizes),
+        m=tuple(size * step for size in sizes),
         n=n,
         groups=groups,
         m_count=(choose(several, batches - 1, blocks * (steps - 1)), choose(several, 1, blocks)),
         n_count=(n_steps - 1, 1),
-        repeats=choose(several, 1, u.groups),
+        repeats=choose(several, 1, units.groups),
         chunk=chunk,
-        pieces=pieces,
+        stretches=stretches,
         a_share=tuple(share[0] * g for share, g in zip(shares, of_groups, strict=True)),
         b_share=tuple(tuple(g * size for size in of_n) for g in of_groups),
         c_share=tuple(tuple(share[1] * g * size for size in of_n) for share, g in zip(shares, of_groups, strict=True)),
     )
 
 
-def _sides(d):
-    """PEs along M and along N; 1 where the array holds no side of that dimension."""
-    along_m = {Dataflow.OS: d.rows, Dataflow.IS: d.cols}.get(d.dataflow, 1)
-    along_n = {Dataflow.OS: d.cols, Dataflow.WS: d.cols}.get(d.dataflow, 1)
-    return along_m, along_n
+def _side(arrays, side):
+    """PEs along a dimension that a side of the array holds; 1 where none does."""
+    return getattr(arrays, side) if side else 1
 
 
-def _stretches(u, d, c, one_fold):
-    """(elements of K in a load, stretches of K after which partial sums leave the array)."""
-    if d.dataflow == Dataflow.OS:
-        chunk = smaller(u.k, choose(one_fold, CHUNK, c.chunk))
-        return chunk, choose(one_fold, 1, ceil_div(u.k, chunk))
-    return smaller(u.k, d.rows * ceil_div(CHUNK, d.rows)), 1
+def _stretches(record, units, arrays, grid, one_fold):
+    """(elements of K in a load, stretches of K after which partial sums leave an array that they could stay in)."""
+    if record.stretches:
+        chunk = smaller(units.k, choose(one_fold, CHUNK, grid.stretch))
+        return chunk, choose(one_fold, 1, ceil_div(units.k, chunk))
+    side = _side(arrays, record.along_k)
+    return smaller(units.k, side * ceil_div(CHUNK, side)), 1
 
 
-def _m_shares(u, taken, in_image, in_row, tm):
-    """Shares of A's and C's bytes of one group that a tile of `taken` pixels, rows or images, `tm` of M, touches."""
-    even = real(tm) / real(u.m)
-    reach = larger(u.reach, u.stride)
-    rows = smaller(u.input_rows, choose(in_row, 0, taken - 1) * u.stride + reach)
-    all_rows = smaller(u.input_rows, (u.image_rows - 1) * u.stride + reach)
-    of_row = choose(in_row, real(smaller(u.row_pixels, taken - 1 + reach)) / real(u.row_pixels), 1.0)
-    halo = choose(in_image, real(rows) / real(all_rows * u.images) * of_row, even)
-    channels = choose(floor_div(tm, u.area) * u.area == tm, tm, smaller(u.m, (ceil_div(tm, u.area) + 1) * u.area))
-    a_share = choose(u.halo == 1, halo, choose(u.area > 1, real(channels) / real(u.m), even))
-    return a_share, choose(u.halo == 2, halo, even)
+def _m_shares(units, taken, in_image, in_row, tile_m):
+    """Shares of A and C of one group that a tile of `taken` pixels, rows or images, `tile_m` of M, touches."""
+    even = real(tile_m) / real(units.m)
+    reach = larger(units.reach, units.stride)
+    rows = smaller(units.input_rows, choose(in_row, 0, taken - 1) * units.stride + reach)
+    all_rows = smaller(units.input_rows, (units.image_rows - 1) * units.stride + reach)
+    of_row = choose(in_row, real(smaller(units.row_pixels, taken - 1 + reach)) / real(units.row_pixels), 1.0)
+    halo = choose(in_image, real(rows) / real(all_rows * units.images) * of_row, even)
+    whole_channels = floor_div(tile_m, units.area) * units.area == tile_m
+    channels = choose(whole_channels, tile_m, smaller(units.m, (ceil_div(tile_m, units.area) + 1) * units.area))
+    a_share = choose(units.halo == 1, halo, choose(units.area > 1, real(channels) / real(units.m), even))
+    return a_share, choose(units.halo == 2, halo, even)

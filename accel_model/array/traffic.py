@@ -1,29 +1,13 @@
-"""Bytes between the on-chip memory and the arrays for one GEMM: one formula per dataflow."""
-
-from accel_model.array.dataflow import Dataflow
-from accel_model.arrays import ceil_div
+"""Bytes between the on-chip memory and the arrays for one GEMM, given how often a dataflow reads and spills."""
 
 
-def array_bytes(dataflow, m, n, k, rows, cols, element_bytes, accumulator_bytes, *, chunk, overlapped):
-    """Buffer bytes that an array reads and writes for C[M,N] = A[M,K] B[K,N].
+def array_bytes(operands, spills, gemm, arrays, element_bytes, overlapped):
+    """Buffer bytes that an array reads and writes for one group of C[M,N] = A[M,K] B[K,N]: docs/model.md, (19).
 
-    m, n, k: int64, sizes in elements; rows, cols: PEs; they broadcast. element_bytes: of A, B and C. accumulator_bytes:
-    of a partial sum. chunk: int64, K that an os array sums up before its partial results go to the buffer and come
-    back. overlapped: int64, 1 where products are added on their way out (dgrad of a convolution), else 0.
-
-    The stationary operand is read once per fold of its own; each moving one once for every fold across its other side.
-    Partial sums of ws and is are written once per row fold, and read again by all but the first. Returns int64.
+    operands: elements of A and B that it reads. spills: times that partial sums go to the buffer and come back. gemm:
+    Gemm; arrays: Arrays, whose partial sums have accumulator_bytes. element_bytes: of A, B and C. overlapped: 1 where
+    products are added on their way out (dgrad of a convolution), else 0. All broadcast; returns int64 or float64.
     """
-    result = m * n * (element_bytes + overlapped * (2 * accumulator_bytes - element_bytes))
-    if dataflow == Dataflow.OS:
-        operands = k * (m * ceil_div(n, cols) + n * ceil_div(m, rows))
-        partial = ceil_div(k, chunk) - 1
-    elif dataflow == Dataflow.WS:
-        operands = k * (m * ceil_div(n, cols) + n)
-        partial = ceil_div(k, rows) - 1
-    elif dataflow == Dataflow.IS:
-        operands = k * (m + n * ceil_div(m, cols))
-        partial = ceil_div(k, rows) - 1
-    else:
-        operands, partial = k * (m + n), 0
-    return operands * element_bytes + 2 * m * n * accumulator_bytes * partial + result
+    sums, sum_bytes = gemm.m * gemm.n, arrays.accumulator_bytes
+    result = sums * (element_bytes + overlapped * (2 * sum_bytes - element_bytes))
+    return operands * element_bytes + 2 * gemm.m * gemm.n * sum_bytes * spills + result

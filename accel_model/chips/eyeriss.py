@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from accel_model.array.dataflow import rs_active_pes
+from accel_model.array.dataflows.row_stationary import active_pes
 from accel_model.chips.convolutions import Convolution, from_convolutions
 from accel_model.design import Design
 from accel_model.engine import replay
@@ -29,7 +29,7 @@ def figures(rows, resnet50):
     report = replay(trace, design)
     rows_out = np.array([layer.out_size for layer in layers])
     filter_rows = np.array([layer.filter_size for layer in layers])
-    active = rs_active_pes(rows_out, filter_rows, int(design.rows[0]), int(design.cols[0]))
+    active = active_pes(rows_out, filter_rows, int(design.rows[0]), int(design.cols[0]))
     compute_s = report.compute_s[0]
     columns = {
         "processing_latency": (compute_s * 1e3, sum),

@@ -9,6 +9,7 @@ the memories IfmapSramSz.
 
 from dataclasses import dataclass
 
+from accel_model.array.dataflow import RECORDS
 from accel_model.design import Design
 from accel_model.errors import DesignError
 from accel_model.reading import read_text
@@ -16,6 +17,7 @@ from accel_model.reading import read_text
 INTERFACES = 3  # ifmap, filter, ofmap
 UNLIMITED_BYTES_PER_S = 1e30
 ARRAY = "architecture_presets"
+DATAFLOWS = [record.name for record in RECORDS if getattr(record, "scalesim", None)]  # that SCALE-Sim has, too
 
 
 def load_config(path, clock_hz=1e9):
@@ -29,8 +31,8 @@ def load_config(path, clock_hz=1e9):
     if sparse and sparse.text.lower() == "true":
         sparse.fail("SparsitySupport is true, which this model leaves out: set it to false")
     dataflow = _need(settings, path, "Dataflow")
-    if dataflow.text.lower() not in ("os", "ws", "is"):
-        dataflow.fail(f"Dataflow is {dataflow.text!r}: give os, ws or is")
+    if dataflow.text.lower() not in DATAFLOWS:
+        dataflow.fail(f"Dataflow is {dataflow.text!r}: give {', '.join(DATAFLOWS[:-1])} or {DATAFLOWS[-1]}")
     rows, cols = (_need(settings, path, name).positive(name) for name in ("ArrayHeight", "ArrayWidth"))
     memories = [_memory(settings, operand) for operand in ("Ifmap", "Filter", "Ofmap")]
     name = settings.get(("general", "run_name"))

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from accel_model.array.dataflow import Dataflow, Overlap
+from accel_model.array.dataflow import Dataflow
+from accel_model.array.record import Overlap
 from accel_model.errors import AccelModelError
 
 SOURCES = tuple(

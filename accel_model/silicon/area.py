@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from accel_model.array.dataflow import Overlap
+from accel_model.array.record import Overlap
 from accel_model.reading import read_table
 from accel_model.silicon.energy import FALLBACK, MULTIPLY_ADD
 from accel_model.types import DTYPE_BYTES, PRECISIONS, dtype_of

@@ -3,6 +3,8 @@
 import numpy as np
 
 from accel_model import Design
+from accel_model.array.dataflow import records_of
+from accel_model.array.record import Arrays, Gemm, Overlap
 
 CHOICES = {
     "array": [[8, 8, 1], [16, 16, 1], [32, 32, 1], [16, 16, 4]],
@@ -11,6 +13,15 @@ CHOICES = {
     "dram_bytes_per_s": [2.56e10, 2.56e11, 2.048e12],
     "vector_lanes": [64, 256, 1024],
 }
+
+
+def cycles_of(dataflow, sizes, array, overlap=Overlap.PIPELINED, trim=True):
+    """Cycles that the record of a Dataflow gives for products of `sizes` on `array`.
+
+    sizes: m, n, k and, where given, groups. array: rows, cols and, where given, cores. All broadcast.
+    """
+    (record,) = records_of(dataflow)
+    return record.cycles(Gemm(*sizes), Arrays(*array, overlap=overlap, trim=trim))
 
 
 def random_designs(rng, count=30):

@@ -2,7 +2,8 @@
 
 from collections import OrderedDict
 
-from accel_model.array.dataflow import Dataflow, Overlap
+from accel_model.array.dataflow import Dataflow
+from accel_model.array.record import Overlap
 
 
 def folds_of(height, width, rows, cols, groups, trim):

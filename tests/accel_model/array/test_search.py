@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from accel_model import Design, Trace, replay
-from accel_model.array.dataflow import Dataflow, Overlap
+from accel_model.array.dataflow import Dataflow
+from accel_model.array.record import Overlap
 from accel_model.work.units import work_of
 from tests.helpers import oracles
 from tests.helpers.traces import conv_trace, random_convolutions, random_gemms

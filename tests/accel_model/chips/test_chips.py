@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from accel_model import Design, replay
-from accel_model.array.dataflow import rs_active_pes, rs_cycles
+from accel_model.array.dataflows import row_stationary
+from accel_model.array.dataflows.row_stationary import Planes
+from accel_model.array.record import Arrays
 from accel_model.chips.errors import summary
 from accel_model.chips.validation import cells
 from accel_model.design_file import FOLDER
@@ -44,13 +46,12 @@ def test_row_stationary_is_never_faster_than_its_pes():
     rows_out, pixels, filters, channels = rng.integers(1, 60, size=(4, 4000))
     filter_rows, filter_cols = rng.integers(1, 12, size=(2, 4000))
     rows, cols = rng.integers(1, 20, size=(2, 4000))
-    planes, cores = rng.integers(1, 5, size=(2, 4000))
-    cycles = rs_cycles(
-        rows_out, pixels, filters, channels, filter_rows, filter_cols, rows, cols, planes=planes, cores=cores
-    )
-    macs = rows_out * pixels * filters * channels * filter_rows * filter_cols * planes
+    images, cores = rng.integers(1, 5, size=(2, 4000))
+    planes = Planes(rows_out, pixels, filters, channels, filter_rows, filter_cols, images)
+    cycles = row_stationary.cycles(planes, Arrays(rows, cols, cores))
+    macs = rows_out * pixels * filters * channels * filter_rows * filter_cols * images
     assert (cycles * rows * cols * cores >= macs).all()
-    active = rs_active_pes(rows_out, filter_rows, rows, cols)
+    active = row_stationary.active_pes(rows_out, filter_rows, rows, cols)
     assert (active <= rows * cols).all() and (active > 0).all()
 
 

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from accel_model.array.dataflow import CYCLES, Dataflow, Overlap, os_cycles, ws_cycles
+from accel_model.array.dataflow import Dataflow
+from accel_model.array.record import Overlap
 from accel_model.rtl import simulate
 from accel_model.rtl.prove import MODES, measure, mode_name, random_shapes, read_table, source_hash
+from tests.helpers.designs import cycles_of
 
 live = pytest.mark.skipif(not simulate.available(), reason="Icarus Verilog (iverilog, vvp) is not installed")
 
@@ -14,7 +16,7 @@ def closed_form(mode, rows, cols, shapes):
     """Cycles int64 (shapes,) of int64 (shapes, 5) of groups, m, n, k, cores."""
     dataflow, overlap, trim = mode
     groups, m, n, k, cores = np.asarray(shapes, dtype=np.int64).T
-    return CYCLES[dataflow](m, n, k, rows, cols, overlap=overlap, trim=trim, groups=groups, cores=cores)
+    return cycles_of(dataflow, (m, n, k, groups), (rows, cols, cores), overlap, trim)
 
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode_name(*mode))
@@ -128,9 +130,10 @@ def test_an_array_that_waits_for_less_loses_results(mode, event, instead, tmp_pa
 
 def test_one_fold_and_one_pe_count_as_defined():
     """One PE, one product: os samples and adds, then writes the result; ws takes the weight, then adds and writes."""
-    for cycles in (os_cycles, ws_cycles):
+    for dataflow in (Dataflow.OS, Dataflow.WS):
         for overlap in Overlap:
-            assert cycles(*np.ones(5, dtype=np.int64), overlap=overlap, trim=True) == 2
+            one = np.ones(1, dtype=np.int64)
+            assert cycles_of(dataflow, (one,) * 3, (one,) * 2, overlap) == 2
 
 
 def test_mixed_products_and_a_missing_simulator_are_named(monkeypatch):

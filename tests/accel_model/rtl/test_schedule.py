@@ -8,7 +8,9 @@ wiring allows, and hold for sizes and core counts that simulation of the Verilog
 import numpy as np
 import pytest
 
-from accel_model.array.dataflow import CYCLES, Dataflow, Overlap
+from accel_model.array.dataflow import Dataflow
+from accel_model.array.record import Overlap
+from tests.helpers.designs import cycles_of
 
 
 def fold_sizes(height, width, rows, cols, groups, trim):
@@ -87,7 +89,7 @@ def test_closed_form_equals_the_schedule(dataflow, overlap, trim):
     rows, cols = rng.integers(1, 9, size=(2, count))
     m, n, k = rng.integers(1, np.where(rng.random((3, count)) < 0.5, 9, 41))
     groups, cores = np.where(rng.random((2, count)) < 0.4, 1, rng.integers(1, 8, size=(2, count)))
-    found = CYCLES[dataflow](m, n, k, rows, cols, overlap=overlap, trim=trim, groups=groups, cores=cores)
+    found = cycles_of(dataflow, (m, n, k, groups), (rows, cols, cores), overlap, trim)
     for i, case in enumerate(zip(m, n, k, rows, cols, groups, cores, strict=True)):
         sizes = [int(size) for size in case]
         assert found[i] == scheduled(dataflow, overlap, trim, *sizes), (dataflow, overlap, trim, sizes)

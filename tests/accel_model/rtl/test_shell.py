@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from accel_model.array.dataflow import CYCLES, Dataflow, Overlap
+from accel_model.array.dataflow import Dataflow
 from accel_model.rtl import shell, simulate
+from tests.helpers.designs import cycles_of
 
 live = pytest.mark.skipif(not simulate.available(), reason="Icarus Verilog (iverilog, vvp) is not installed")
 both = pytest.mark.parametrize("dataflow", [Dataflow.OS, Dataflow.WS], ids=lambda dataflow: dataflow.name.lower())
@@ -17,8 +18,7 @@ around the multiplier, and one from the array to a result memory, which takes 3 
 
 
 def closed_form(dataflow, m, n, k, rows, cols):
-    sizes = (np.int64(size) for size in (m, n, k, rows, cols))
-    return int(CYCLES[dataflow](*sizes, overlap=Overlap.PIPELINED, trim=True))
+    return int(cycles_of(dataflow, np.int64((m, n, k)), np.int64((rows, cols))))
 
 
 def shapes_for(dataflow, rows):

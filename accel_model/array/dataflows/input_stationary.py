@@ -1,0 +1,33 @@
+"""is: weight-stationary on the transposed problem, M and N swapped: A stays, B streams through."""
+
+from accel_model.array.dataflows import weight_stationary
+from accel_model.array.record import Gemm, TiledDataflow
+from accel_model.arrays import ceil_div
+
+
+def cycles(gemm, arrays):
+    """Cycles of an input-stationary array; see `weight_stationary.cycles`."""
+    return weight_stationary.cycles(Gemm(gemm.n, gemm.m, gemm.k, gemm.groups), arrays)
+
+
+def operands(gemm, arrays):
+    """A once, B once for every fold across M: docs/model.md, (17)."""
+    return gemm.k * (gemm.m + gemm.n * ceil_div(gemm.m, arrays.cols))
+
+
+def scalesim(gemm, arrays):
+    """2 R + C + N - 2 cycles a fold: docs/model.md, (13)."""
+    return ceil_div(gemm.k, arrays.rows) * ceil_div(gemm.m, arrays.cols), 2 * arrays.rows + arrays.cols + gemm.n - 2
+
+
+RECORD = TiledDataflow(
+    name="is",
+    number=2,
+    cycles=cycles,
+    operands=operands,
+    spills=weight_stationary.spills,
+    along_m="cols",
+    along_k="rows",
+    scalesim=scalesim,
+    in_best=True,
+)
