@@ -119,7 +119,7 @@ class Measurement:
             "kind": KINDS,
             "device_kind": DEVICE_KINDS,
             "mode": (*MODES, UNSTATED),
-            "scope": SCOPES,
+            "scope": tuple(SCOPES),
             "clock": CLOCKS,
             "confidence": CONFIDENCES,
         }

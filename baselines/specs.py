@@ -79,13 +79,12 @@ def read_boards(path: Path | str = BOARDS) -> list[dict]:
     """The rows of the table of boards, with `dram_bytes_per_s` and `dram_bytes` as numbers; raises FileError."""
     rows = []
     for row in read_table(path, BOARD_COLUMNS):
-        for column in ("bus_bits", "transfers_per_s", "dram_bytes"):
-            if not number(row, column, path) > 0:
-                raise bad_cell(row, column, path, "give a number above 0")
+        bits, per_s, capacity = (
+            number(row, column, path, above=0) for column in ("bus_bits", "transfers_per_s", "dram_bytes")
+        )
         if row["confidence"] not in CITED:
             raise bad_cell(row, "confidence", path, f"say {' or '.join(CITED)}")
-        rate = number(row, "bus_bits", path) / 8 * number(row, "transfers_per_s", path)
-        rows.append(row | {"dram_bytes_per_s": rate, "dram_bytes": number(row, "dram_bytes", path)})
+        rows.append(row | {"dram_bytes_per_s": bits / 8 * per_s, "dram_bytes": capacity})
     return rows
 
 

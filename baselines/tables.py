@@ -62,11 +62,11 @@ def read_table(path: Path | str, columns: Sequence[str]) -> tuple[dict, ...]:
     return table.rows
 
 
-def number(row: dict, column: str, path: Path | str, *, empty: float | None = None) -> float:
+def number(row: dict, column: str, path: Path | str, *, empty: float | None = None, above: float = -math.inf) -> float:
     """The number in a cell of a table's row, in the SI unit of what its column's name ends in (see UNITS).
 
     empty: what an empty cell stands for; None admits none. Raises FileError, with file, line and column, for a cell
-    that holds no finite number.
+    that holds no finite number, or none `above` what is given.
     """
     text = row[column]
     if empty is not None and not text:
@@ -75,8 +75,8 @@ def number(row: dict, column: str, path: Path | str, *, empty: float | None = No
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
-        raise bad_cell(row, column, path, "give a plain number")
+    if not above < value < math.inf:
+        raise bad_cell(row, column, path, "give a plain number" + (f" above {above}" if math.isfinite(above) else ""))
     return value * unit_of(column)
 
 

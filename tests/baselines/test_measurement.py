@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from baselines import BaselineError, from_samples
+from baselines import BaselineError, Subject, from_samples
 
 
 def test_figures_follow_from_the_samples(make):
@@ -102,17 +102,17 @@ def test_samples_cannot_be_changed_afterwards_nor_through_what_was_given(make):
 
 
 def test_successive_samples_are_cut_into_blocks_in_order(context):
-    needed = {"context": context, "workload": "", "model": "m", "batch_size": 1, "precision": "fp32"}
+    subject = Subject(model="m", batch_size=1)
     for size in (1, 7, 10, 95, 1000):
-        one = from_samples(np.ones(size), **needed)
+        one = from_samples(np.ones(size), subject, context)
         assert (np.diff(one.block) >= 0).all() and len(set(one.block.tolist())) == min(size, 10)
         counts = np.bincount(one.block)
         assert counts.max() - counts.min() <= 1
     with pytest.raises(BaselineError, match="lacks 'clock'"):
-        from_samples([1.0], **needed | {"context": {"device": "x", "device_kind": "gpu"}})
+        from_samples([1.0], subject, {"device": "x", "device_kind": "gpu"})
 
 
 def test_importing_the_package_imports_nothing_heavy():
-    code = "import sys, baselines; baselines.load('imagenet_resnet50'); print(*sys.modules)"
+    code = "import sys, baselines; baselines.load(baselines.Filter('imagenet_resnet50')); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "scipy", "pandas", "pynvml", "matplotlib"} & set(modules)

@@ -13,9 +13,9 @@ from accel_model.rtl import place_and_route
 from accel_model.rtl.place_and_route import VARIANTS, Variant, head, source_hash
 from accel_model.rtl.shell import SHELL_SOURCES
 from accel_model.types import PRECISIONS
-from baselines.boards import BOARDS, read_boards
 from baselines.errors import FileError
 from baselines.placed import PLACED, from_text, placed
+from baselines.specs import BOARDS, read_boards
 
 USED = {"luts": 500, "ffs": 600, "dsps": 12, "block_rams": 9, "pins": 71}
 AVAILABLE = {"luts": 83640, "ffs": 83640, "dsps": 156, "block_rams": 208, "pins": 365}

@@ -7,10 +7,9 @@ from collections import Counter
 
 import pytest
 
-from baselines import BaselineError, gpu_specs, left_out, load, published
+from baselines import SCOPES, BaselineError, Filter, gpu_specs, left_out, load, published
 from baselines.matching import read_matches
-from baselines.measurement import SCOPES
-from baselines.published import FPGA_COLUMNS, GPU_COLUMNS
+from baselines.published import IMAGE_COLUMNS, OPERATION_COLUMNS
 from baselines.tables import DATA
 
 PRECISIONS = {"fp32", "tf32", "fp32_or_tf32", "bf16", "fp16", "fp16_pure", "fp16_storage", "int8", "int16", "unstated"}
@@ -98,7 +97,7 @@ def test_forward_and_backward_of_a_note_add_up_to_the_step():
     ],
 )
 def test_known_figures_are_found_where_their_sources_put_them(filters, images_per_s, batch_size, scope):
-    found = published(**filters)
+    found = published(Filter(**filters))
     if images_per_s is None:
         found = [row for row in found if row.device == "GTX 1080"]
         images_per_s = 16 / 0.1498
@@ -112,7 +111,7 @@ def test_known_figures_are_found_where_their_sources_put_them(filters, images_pe
 def test_no_gpu_is_faster_than_its_datasheet():
     """A published rate times three forward passes' MACs stays below the datasheet's peak; 2.25 for Winograd's 3x3."""
     checked = 0
-    for row in published(device_kind="gpu"):
+    for row in published(Filter(device_kind="gpu")):
         if row.workload not in FORWARD_GMACS:
             continue
         try:
@@ -131,7 +130,7 @@ def test_no_gpu_is_faster_than_its_datasheet():
 
 
 def test_a_workload_never_admits_another_variant_and_says_what_is_not_stated():
-    rows = published("imagenet_resnet50")
+    rows = published(Filter("imagenet_resnet50"))
     assert {row.variant for row in rows} == {"v1.5", "unstated"}
     for row in rows:
         assert row.input_shape == "3x224x224" and "ImageNet" in row.dataset
@@ -140,9 +139,9 @@ def test_a_workload_never_admits_another_variant_and_says_what_is_not_stated():
             assert row.relative_uncertainty == pytest.approx(0.11) and "not stated" in row.notes
         else:
             assert row.relative_uncertainty == pytest.approx(0.05)
-    assert {row.model for row in published("cifar10_resnet20")} == {"ResNet-20 v1", "ResNet-20"}
-    assert not published("imagenet_mobilenet_v2") and not published("mnist_mlp")
-    assert all("CaffeNet" not in row.model for row in published("imagenet_alexnet"))
+    assert {row.model for row in published(Filter("cifar10_resnet20"))} == {"ResNet-20 v1", "ResNet-20"}
+    assert not published(Filter("imagenet_mobilenet_v2")) and not published(Filter("mnist_mlp"))
+    assert all("CaffeNet" not in row.model for row in published(Filter("imagenet_alexnet")))
 
 
 def test_every_line_of_the_matches_fits_some_row_and_says_why_it_widens():
@@ -164,23 +163,23 @@ def test_no_line_of_the_data_files_is_idle():
 
 
 def test_rows_without_an_optimiser_are_forward_and_backward_and_whole_runs_hold_the_loading():
-    for row in published(scope="forward_backward"):
+    for row in published(Filter(scope="forward_backward")):
         assert "sgd" not in row.notes.lower()
         assert not re.search("tensorflow performance|NVIDIA Deep|lambdal", row.source, re.I)
-    for row in published(dataset="synthetic"):
+    for row in published(Filter(dataset="synthetic")):
         assert row.scope in ("step", "forward_backward")
     for title in ("DAWNBench", "Keras"):
         assert all(row.scope == "step_and_loading" for row in published() if title in row.source)
 
 
 def test_rates_of_operations_are_mac_rates_and_nothing_else():
-    rows = published(device_kind="fpga")
+    rows = published(Filter(device_kind="fpga"))
     assert len(rows) >= 10
     for row in rows:
         assert not row.samples_s.size and math.isnan(row.samples_per_s) and row.scope == "unstated"
         assert "1 MAC = 2 OP" in row.notes
     # Abstract of Venkataramanaiah et al., FPL 2019: "up to 479 GOPS"
-    best = published(device="Stratix 10 GX", confidence="verified")
+    best = published(Filter(device="Stratix 10 GX", confidence="verified"))
     assert [row.macs_per_s for row in best] == [pytest.approx(239.5e9)]
 
 
@@ -199,32 +198,39 @@ def test_a_batch_that_depends_on_the_precision_is_read_for_the_row_s_own():
 
 
 def test_filters_take_parts_of_free_text_and_whole_words_of_vocabularies():
-    assert {row.device for row in published(device="v100")} >= {"V100 16GB", "V100-SXM2"}
-    assert {row.model for row in published(device="V100", model="resnet50")} >= {
+    assert {row.device for row in published(Filter(device="v100"))} >= {"V100 16GB", "V100-SXM2"}
+    assert {row.model for row in published(Filter(device="V100", model="resnet50"))} >= {
         "ResNet-50",
         "resnet50",
         "ResNet-50 v1.5",
     }
-    assert {row.precision for row in published(precision="FP32")} == {"fp32"}
-    assert all(row.year == 2017 and row.batch_size == 64 for row in published(year=2017, batch_size=64))
-    assert len(published(confidence="recalled")) + len(published(confidence="verified")) == len(published())
-    assert load(kinds=["recorded"], workload="imagenet_resnet50") == []
+    assert {row.precision for row in published(Filter(precision="FP32"))} == {"fp32"}
+    assert all(row.year == 2017 and row.batch_size == 64 for row in published(Filter(year=2017, batch_size=64)))
+    assert len(published(Filter(confidence="recalled"))) + len(published(Filter(confidence="verified"))) == len(
+        published()
+    )
+    assert load(Filter(workload="imagenet_resnet50"), kinds=["recorded"]) == []
     for wrong in (
         {"scope": "whole"},
         {"confidence": "sure"},
         {"year": "2017"},
         {"device": 5},
-        {"relative_uncertainty": -1},
     ):
         with pytest.raises(BaselineError, match=next(iter(wrong))):
-            published(**wrong)
+            Filter(**wrong)
+    for wrong in (-1, 0.5, "much"):
+        with pytest.raises(BaselineError, match="relative_uncertainty"):
+            published(relative_uncertainty=wrong)
     with pytest.raises(BaselineError, match="kinds"):
         load(kinds="published")
 
 
+GCE = Filter(device="GCE", workload="imagenet_resnet50", scope="step")
+
+
 def test_the_uncertainty_of_published_figures_is_a_setting():
-    (tight,) = published(device="GCE", workload="imagenet_resnet50", scope="step", relative_uncertainty=0.0)
-    (loose,) = published(device="GCE", workload="imagenet_resnet50", scope="step", relative_uncertainty=0.10)
+    (tight,) = published(GCE, relative_uncertainty=0.0)
+    (loose,) = published(GCE, relative_uncertainty=0.10)
     assert tight.relative_uncertainty == pytest.approx(0.06) and loose.relative_uncertainty == pytest.approx(0.16)
     low, high = loose.interval_s()
     assert (low, high) == pytest.approx((loose.step_s * 0.84, loose.step_s * 1.16))
@@ -272,29 +278,44 @@ GOOD = {
     ],
 )
 def test_a_broken_row_is_left_out_with_its_reason_and_the_rest_goes_on(tmp_path, changes, reason):
-    write(tmp_path, GPU_COLUMNS, "gpu_training_published.csv", **GOOD | changes)
+    write(tmp_path, IMAGE_COLUMNS, "gpu_training_published.csv", **GOOD | changes)
     fpga = {"metric": "throughput", "value": "2", "unit": "GOPS", "model": "m"}
-    write(tmp_path, FPGA_COLUMNS, "fpga_training_published.csv", **fpga)
+    write(tmp_path, OPERATION_COLUMNS, "fpga_training_published.csv", **fpga)
     assert [row.device_kind for row in published(folder=tmp_path)] == ["fpga"]
-    (out,) = left_out(tmp_path)
+    (out,) = left_out(folder=tmp_path)
     assert reason in out.reason and out.where == "gpu_training_published.csv, line 2"
 
 
 @pytest.mark.parametrize(("unit", "metric"), [("TOPS", "throughput"), ("furlongs", "throughput"), ("GOPS", "speed")])
 def test_an_unknown_unit_or_metric_is_flagged(tmp_path, unit, metric):
-    write(tmp_path, GPU_COLUMNS, "gpu_training_published.csv", **GOOD)
-    write(tmp_path, FPGA_COLUMNS, "fpga_training_published.csv", metric=metric, value="2", unit=unit, model="m")
+    write(tmp_path, IMAGE_COLUMNS, "gpu_training_published.csv", **GOOD)
+    write(tmp_path, OPERATION_COLUMNS, "fpga_training_published.csv", metric=metric, value="2", unit=unit, model="m")
     assert len(published(folder=tmp_path)) == 1
-    assert (unit if metric == "throughput" else metric) in left_out(tmp_path)[0].reason
+    assert (unit if metric == "throughput" else metric) in left_out(folder=tmp_path)[0].reason
 
 
 @pytest.mark.parametrize(
     "content",
-    [None, b"", b"a,b\n1,2\n", b"\xff\xfe\x00", ",".join(GPU_COLUMNS).encode() + b"\n1,2\n", b'"unclosed', b"\0" * 100],
+    [b"", b"a,b\n1,2\n", b"\xff\xfe\x00", ",".join(IMAGE_COLUMNS).encode() + b"\n1,2\n", b'"unclosed', b"\0" * 100],
 )
 def test_a_table_that_is_none_gets_one_error(tmp_path, content):
-    write(tmp_path, FPGA_COLUMNS, "fpga_training_published.csv")
-    if content is not None:
-        (tmp_path / "gpu_training_published.csv").write_bytes(content)
+    write(tmp_path, OPERATION_COLUMNS, "fpga_training_published.csv")
+    (tmp_path / "gpu_training_published.csv").write_bytes(content)
     with pytest.raises(BaselineError, match=r"gpu_training_published\.csv"):
         published(folder=tmp_path)
+
+
+def test_a_folder_without_a_table_gets_one_error(tmp_path):
+    with pytest.raises(BaselineError, match=r"holds no table .* \*_training_published\.csv"):
+        published(folder=tmp_path)
+    with pytest.raises(BaselineError, match="holds no table"):
+        left_out(folder=tmp_path / "nowhere")
+
+
+def test_rows_that_are_left_out_are_filtered_by_what_is_told_of_them():
+    rows = left_out()
+    found = left_out(Filter(device="p100", device_kind="gpu"))
+    assert found and found == [row for row in rows if "P100" in row.device and row.device_kind == "gpu"]
+    for name, value in (("scope", "step"), ("batch_size", 64), ("dataset", "ImageNet"), ("confidence", "verified")):
+        with pytest.raises(BaselineError, match=f"{name} is not told .* workload, device, "):
+            left_out(Filter(**{name: value}))

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from baselines import BaselineError, from_json, load_recorded, read_recorded, to_json
+from baselines import BaselineError, Filter, from_json, load_recorded, read_recorded, to_json
 from baselines.errors import FileError
 
 
@@ -167,9 +167,9 @@ def test_a_bad_file_is_left_out_with_a_warning_and_the_rest_is_read(tmp_path, ma
     (tmp_path / "c.json").write_bytes(b"\xff\xfe")
     (tmp_path / "d.json").mkdir()
     (tmp_path / "e.txt").write_text("no measurement")
-    found = load_recorded("imagenet_resnet50", precision="tf32", folder=tmp_path)
+    found = load_recorded(Filter(workload="imagenet_resnet50", precision="tf32"), tmp_path)
     assert len(found) == 1 and found[0].device == "Imagined 9000"
     assert [name for name, _ in read_recorded(tmp_path)[1]] == ["b.json", "c.json", "d.json"]
     assert all(name in caplog.text for name in ("b.json", "c.json", "d.json"))
     assert load_recorded(folder=tmp_path / "nowhere") == []
-    assert load_recorded("mnist_mlp", folder=tmp_path) == []
+    assert load_recorded(Filter(workload="mnist_mlp"), tmp_path) == []

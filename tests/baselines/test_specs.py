@@ -5,10 +5,10 @@ import math
 import pytest
 
 from baselines import BaselineError, gpu_specs
-from baselines.specs import COLUMNS
+from baselines.specs import GPU_COLUMNS
 from baselines.tables import DATA, read_table
 
-NAMES = [row["name"] for row in read_table(DATA / "gpu_specs.csv", COLUMNS)]
+NAMES = [row["name"] for row in read_table(DATA / "gpu_specs.csv", GPU_COLUMNS)]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -176,19 +176,3 @@ def test_a_meter_counts_what_is_run_elsewhere_and_refuses_short_windows(monkeypa
 def test_a_meter_without_a_counter_gives_nan_and_the_reason(counter):
     energy_j, note = baselines.meter(counter)(10)
     assert math.isnan(energy_j) and ("no energy counter" in note or "NVML" in note or "no RAPL" in note)
-
-
-@pytest.mark.parametrize(
-    ("context", "says"),
-    [
-        ({}, []),
-        ({"other_processes": 2}, ["2 other processes"]),
-        ({"load_average": 9.0, "cpus": 2}, ["9.0 processes wanted its 2 CPUs"]),
-        ({"load_average": 2.0, "cpus": 2}, []),
-        ({"slowdown_reasons": "idle,software_power_cap"}, []),  # a board at its own power limit is itself
-        ({"slowdown_reasons": "software_thermal,hardware_power_brake"}, ["hardware_power_brake, software_thermal"]),
-    ],
-)
-def test_a_busy_or_slowed_device_is_told(context, says):
-    found = baselines.live.remarks(context)
-    assert len(found) == len(says) and all(part in text for part, text in zip(says, found, strict=True))
