@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
+DOCS := .venv/.docs
 
-.PHONY: setup run test lint bench fpga clean
+.PHONY: setup run test lint bench fpga docs record-figures figures pictures clean
 
 setup: $(STAMP)
 
@@ -34,6 +35,27 @@ bench: $(STAMP)
 fpga: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[fpga]"
 	$(BIN)/python -m accel_model.rtl.place_and_route baselines/data/placed $(ARGS)
+
+# The documentation as a site, which opens from the disk: build/site/index.html.
+docs: $(DOCS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html is written"
+
+$(DOCS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	touch $(DOCS)
+
+# Figures: record-figures runs the program (ARGS names parts, by default all) and writes docs/figures/data; figures writes
+# them into README and docs.
+record-figures: $(STAMP)
+	$(BIN)/python docs/figures/record.py $(ARGS)
+
+figures: $(STAMP)
+	$(BIN)/python docs/figures/write.py
+
+# Pictures of the report and of MLflow's pages, by a chromium on the PATH: ARGS=FOLDER with the mlflow.db of a sweep and a map.
+pictures: $(DOCS)
+	$(BIN)/python docs/pictures/make.py $(ARGS)
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache
