@@ -49,8 +49,8 @@ def replay_groups(groups, designs, folder, workers, break_even=True, told=lambda
     for group in groups:
         missing = []
         for key, path in group:
-            key = replay_key(_digest_of(path, path.stat().st_mtime_ns), common)
-            place = folder / f"{key}{'_b' if break_even else ''}.npz"
+            name = replay_key(_digest_of(path, path.stat().st_mtime_ns), common)
+            place = folder / f"{name}{'_b' if break_even else ''}.npz"
             if (found := _recalled(place, designs, break_even)) is not None:
                 done += 1
                 told(done, total)

@@ -4,7 +4,7 @@ from harness.flows import run as flow
 from harness.report import layers, run_values
 from harness.report import run as report
 from harness.report.pictures import layers as layers_picture
-from harness.report.pictures.layers import speedups
+from harness.report.pictures.speedups import speedups
 from harness.store import files, tracking
 from harness.store.keys import run_key
 from harness.tasks.job import Job, place_of, run_name, tracked

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from accel_model.chips.validation import ERROR_COLUMNS, cells, model_errors
+from accel_model.chips.errors import ERROR_COLUMNS, model_errors
+from accel_model.chips.validation import cells
 from harness.flows.traces import captured
 from harness.report.listings import validation_errors, validation_table
 from harness.settings import shipped

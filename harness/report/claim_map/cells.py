@@ -41,7 +41,7 @@ def row(claim_map, cell, index):
         **ends("simulated", cell.simulated_s, "_s"),
         **ends("speedup", cell.speedup),
         "claim": verdict.claim,
-        "metric": claim.metric.value,
+        "metric": claim.metric,
         "threshold": verdict.threshold,
         **ends("nominal_value", verdict.nominal.value),
         "verdict": key_of(verdict),
