@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import baselines
-from accel_model import Design, Report, Trace, replay
-from accel_model.types import PRECISIONS, dtype_of
+from accel_model import Design, Report, Trace, compute_floor_s, replay
 from baselines.catalogue import LOADED_KINDS
 from harness.judging.claims import Verdict, judge
 from harness.judging.compare import PARITY, Comparison, compare, simulate
@@ -152,12 +151,6 @@ def nearest_recorded(rows, batch_size):
         for device in {row.device for row in recorded}
     }
     return [row for row in rows if row.kind != "recorded" or row.batch_size == nearest[row.device]]
-
-
-def compute_floor_s(trace, design):
-    """float64 (designs,), seconds that the step's MACs take with every MAC unit busy in every cycle."""
-    by_precision = [int(trace.ops.macs[trace.ops.dtype == dtype_of(name)].sum()) for name in PRECISIONS]
-    return (by_precision / design.macs_per_s).sum(axis=1)
 
 
 def ceiling(config, design):

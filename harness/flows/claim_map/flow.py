@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from accel_model import Trace, replay
-from accel_model.silicon.energy import energy_by_part
+from accel_model import Trace, compute_floor_s, replay
 from accel_model.errors import AccelModelError
+from accel_model.silicon.energy import energy_by_part
 from harness.flows.claim_map import live, placed
 from harness.flows.claim_map.rows import batch_of, equal_quality, known_rows, timed
 from harness.flows.claim_map.values import Cell, ClaimMap, Profile, Step
 from harness.flows.replays import replay_groups
-from harness.flows.run import compute_floor_s
 from harness.flows.traces import stored
 from harness.judging import breakeven
 from harness.judging.claims import judge, ratio_of
