@@ -4,19 +4,27 @@
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-_PUBLIC = {
+if TYPE_CHECKING:
+    from accel_model.design import Design
+    from accel_model.engine import replay, replay_all
+    from accel_model.report import Report
+    from accel_model.trace import Trace
+    from accel_model.work.floors import compute_floor_s
+
+__all__ = ["Design", "Report", "Trace", "compute_floor_s", "replay", "replay_all"]
+_PLACES = {
     "Trace": "accel_model.trace",
     "Design": "accel_model.design",
     "Report": "accel_model.report",
     "replay": "accel_model.engine",
     "replay_all": "accel_model.engine",
-    "compute_floor_s": "accel_model.engine",
+    "compute_floor_s": "accel_model.work.floors",
 }
-__all__ = list(_PUBLIC)
 
 
-def __getattr__(name):
-    if name not in _PUBLIC:
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
         raise AttributeError(f"module 'accel_model' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+    return getattr(import_module(_PLACES[name]), name)

@@ -77,17 +77,3 @@ def _pair(xp, a, b):
 
 def _is_real(values):
     return isinstance(values, float) or (hasattr(values, "dtype") and values.dtype == namespace(values).float64)
-
-
-def at_places(places, function, arrays, otherwise):
-    """`otherwise`, with function(*arrays) computed only where `places` holds.
-
-    places: bool, otherwise: number, of one shape, to which each of arrays broadcasts. function takes and returns (n,).
-    """
-    xp = namespace(places)
-    if not bool(xp.any(places)):
-        return otherwise
-    picked = [xp.broadcast_to(xp.asarray(values), places.shape)[places] for values in arrays]
-    result = xp.asarray(xp.broadcast_to(otherwise, places.shape), copy=True)
-    result[places] = function(*picked)
-    return result

@@ -15,8 +15,9 @@ from accel_model.arrays import choose, device, namespace, to_numpy
 from accel_model.errors import DesignError, TraceError
 from accel_model.report import Bound, Report
 from accel_model.silicon.energy import vector_j
-from accel_model.types import PRECISION_OF, PRECISIONS, Phase, dtype_of
-from accel_model.work.units import Units, host_bytes, joined, unavoidable_bytes, work_of
+from accel_model.types import Phase
+from accel_model.work.floors import compute_floor_s, memory_floor_s
+from accel_model.work.units import Units, host_bytes, joined, work_of
 
 LARGEST_CYCLES = 2.0**53
 PER_OP = [f.name for f in fields(Report) if f.default is None]
@@ -77,7 +78,7 @@ def _replayed(traces, design, per_op, workers, must_run):
     of_ops = {name: values for name, values in out.items() if name in PER_OP}
     sums = {name: values for name, values in out.items() if name not in PER_OP}
     return [
-        _finish(trace, columns, {name: values[:, i] for name, values in sums.items()} | of_ops)
+        _finish(trace, design, columns, {name: values[:, i] for name, values in sums.items()} | of_ops)
         for i, trace in enumerate(traces)
     ]
 
@@ -232,12 +233,8 @@ def _sums(work, costs, per_op):
     return sums
 
 
-def _finish(trace, columns, out):
-    pes = columns["rows"] * columns["cols"] * columns["cores"]
-    macs = np.bincount(PRECISION_OF[trace.ops.dtype], trace.ops.macs, len(PRECISIONS))
-    mac_s = (macs / columns["mac_rate"]).sum(axis=1) / (pes * columns["clock_hz"])
-    read, written = unavoidable_bytes(trace)
-    from_dram = np.maximum(read - columns["buffer_bytes"], 0) + written
+def _finish(trace, design, columns, out):
+    mac_s = compute_floor_s(trace, design)
     host_s = host_bytes(trace) / columns["host_bytes_per_s"]
     runs = out["runs"]
     out["phase_s"][~runs] = np.inf
@@ -247,7 +244,7 @@ def _finish(trace, columns, out):
     return Report(
         step_s=step_s,
         host_s=host_s,
-        floor_s=np.maximum(mac_s, from_dram / columns["dram_bytes_per_s"]),
+        floor_s=np.maximum(mac_s, memory_floor_s(trace, design)),
         utilisation=np.divide(mac_s, step_s, out=np.zeros_like(mac_s), where=step_s > 0),
         energy_j=energy_j,
         watts=watts,
@@ -255,9 +252,3 @@ def _finish(trace, columns, out):
         fits=trace.live_bytes().max() <= columns["dram_capacity_bytes"],
         **out,
     )
-
-
-def compute_floor_s(trace, design):
-    """float64 (designs,), seconds that the step's MACs take with every MAC unit busy in every cycle."""
-    by_precision = [int(trace.ops.macs[trace.ops.dtype == dtype_of(name)].sum()) for name in PRECISIONS]
-    return (by_precision / design.macs_per_s).sum(axis=1)

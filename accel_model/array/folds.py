@@ -8,8 +8,10 @@ back: the next starts max(S, shifts) after this one. trim: true takes the rows a
 pads each to R and C. Derived in docs/model.md, (2).
 """
 
+from array_api_extra import apply_where
+
 from accel_model.array.record import Overlap
-from accel_model.arrays import at_places, ceil_div, choose, floor_div, larger, largest, smaller
+from accel_model.arrays import ceil_div, choose, floor_div, larger, largest, namespace, smaller
 
 
 def padded_cycles(folds, stream, arrays):
@@ -92,4 +94,8 @@ def longest_share(cycles, sizes, folds, share, cores):
         return longest
 
     uneven = uneven & (first == first)  # of the full shape
-    return at_places(uneven, of_all, (*sizes, share, cores, first), first)
+    xp = namespace(uneven)
+    if not bool(xp.any(uneven)):
+        return first
+    arrays = tuple(xp.asarray(values) for values in (*sizes, share, cores, first))
+    return apply_where(uneven, arrays, of_all, fill_value=first)

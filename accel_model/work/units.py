@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from accel_model.arrays import real
-from accel_model.types import DTYPE_BYTES, PERSISTENT_ROLES, PRECISION_OF, Kind, Operand, Phase, Role
+from accel_model.types import DTYPE_BYTES, PRECISION_OF, Kind, Operand, Phase, Role
 from accel_model.work.fusion import fused, unfused
 from accel_model.work.residency import NEVER, reuse_distances
 
@@ -163,26 +163,9 @@ def joined(works):
     )
 
 
-def unavoidable_bytes(trace):
-    """(read, written): DRAM bytes of a step that no schedule avoids but by what its buffer holds from the step before.
-
-    Every input and persistent tensor that is read comes from DRAM once, every persistent one written goes there.
-    """
-    uses, role = trace.uses, trace.tensors.role[trace.uses.tensor]
-    persistent = np.isin(role, PERSISTENT_ROLES)
-    first_read = _most_per_tensor(trace, ~uses.write & (persistent | (role == Role.INPUT)))
-    return int(first_read.sum()), int(_most_per_tensor(trace, uses.write & persistent).sum())
-
-
 def host_bytes(trace):
     """Bytes of the step's inputs, which the host sends."""
     return int(trace.tensors.bytes[trace.tensors.role == Role.INPUT].sum())
-
-
-def _most_per_tensor(trace, rows):
-    most = np.zeros(len(trace.tensors.bytes), dtype=np.int64)
-    np.maximum.at(most, trace.uses.tensor[rows], trace.uses.bytes[rows])
-    return most
 
 
 def _units(trace, groups, sums):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import baselines
-from accel_model import Design
-from harness.flows.run import captured, compute_floor_s
+from accel_model import Design, compute_floor_s
+from harness.flows.run import captured
 from harness.judging.claims import judge, ratio_of
 from harness.judging.compare import PARITY, Simulation, compare
 from harness.judging.model_error import of_quantity
