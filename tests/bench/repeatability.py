@@ -36,7 +36,10 @@ def measured(device, workload_name, repeats, batch_size=None, plan=None):
     step = build_step(workload, precision, batch_size, device)
     subject = baselines.Subject(workload=workload.name, model=workload.target, batch_size=batch_size)
     batch = data.random_batch(step, workload, 0)
-    return [baselines.measure(step, device, "eager", subject=subject, batch=batch, plan=plan or baselines.Plan()) for _ in range(repeats)]
+    return [
+        baselines.measure(step, device, "eager", subject=subject, batch=batch, plan=plan or baselines.Plan())
+        for _ in range(repeats)
+    ]
 
 
 def agreement(measurements):
