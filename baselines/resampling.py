@@ -11,12 +11,12 @@ DRAWS_PER_BLOCK = 128
 """Most steps drawn from one block in one resample; fewer draws than steps can only widen the interval."""
 
 
-def cut(samples):
+def cut(samples: int) -> np.ndarray:
     """int64 (samples,), block numbers that cut `samples` (a count) successive samples into at most 10 equal blocks."""
     return np.arange(samples) * min(CUTS, samples) // max(samples, 1)
 
 
-def median_interval(samples, block, level, seed=0):
+def median_interval(samples: np.ndarray, block: np.ndarray, level: float, seed: int = 0) -> tuple[float, float]:
     """The expanded-percentile bootstrap interval of the median: blocks are resampled, then samples within them.
 
     samples: float64 (samples,), any unit. block: int64 (samples,). level: the coverage aimed at, e.g. 0.95.

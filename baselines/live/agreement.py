@@ -1,5 +1,7 @@
 """Whether two ways of running a step compute the same training, judged by their losses from one starting state."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from baselines.errors import LossError
@@ -14,7 +16,7 @@ STANDARD_ERRORS = (
 )
 
 
-def reference(losses, precision):
+def reference(losses: Callable[[int], np.ndarray], precision: str) -> np.ndarray:
     """float64 (seeds, steps) of what `losses(seed)`, float64 (steps,), gives: one seed, or five where they differ."""
     first, second = losses(0), losses(1)
     if (np.abs(second - first) <= _share(precision) * np.abs(first)).all():
@@ -22,7 +24,7 @@ def reference(losses, precision):
     return np.stack([first, second, *(losses(seed) for seed in range(2, RANDOM_SEEDS))])
 
 
-def check(mode, losses, expected, precision):
+def check(mode: str, losses: Callable[[int], np.ndarray], expected: np.ndarray, precision: str) -> None:
     """Raise LossError unless the losses of `mode` agree with `expected`, what `reference` gave for eager.
 
     Where eager's depend on the seed (dropout), each mode draws its own random numbers: then the means must agree.

@@ -2,8 +2,10 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from baselines.errors import DeviceError
 from baselines.live.nvml import opened
@@ -14,6 +16,20 @@ NO_COUNTER = "the device has no energy counter that is known here"
 RAPL = Path("/sys/class/powercap")
 
 
+class EnergyCounter(Protocol):
+    """Counts the joules that a device uses, in one column or several."""
+
+    name: str
+
+    def read(self) -> tuple[float, ...]:
+        """Joules now; raises DeviceError where they cannot be read."""
+        ...
+
+    def spans(self) -> tuple[float, ...]:
+        """Joules after which each column starts again, inf where it does not."""
+        ...
+
+
 @dataclass(frozen=True)
 class NvmlCounter:
     """The total-energy counter of one GPU: the whole board, in millijoules since the driver was loaded (Volta on)."""
@@ -21,12 +37,12 @@ class NvmlCounter:
     uuid: str
     name: str = "NVML total energy of the board"
 
-    def read(self):
+    def read(self) -> tuple[float, ...]:
         """tuple of the counter's joules; raises DeviceError where it cannot be read."""
         with opened(self.uuid) as (nvml, handle):
             return (nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3,)
 
-    def spans(self):
+    def spans(self) -> tuple[float, ...]:
         """tuple of joules after which each counter starts again; this one does not."""
         return (math.inf,)
 
@@ -38,11 +54,11 @@ class RaplCounter:
     root: Path = RAPL
     name: str = "RAPL energy of all CPU packages"
 
-    def read(self):
+    def read(self) -> tuple[float, ...]:
         """tuple of joules, one per package; raises DeviceError where none can be read."""
         return self._column("energy_uj")
 
-    def spans(self):
+    def spans(self) -> tuple[float, ...]:
         """tuple of joules after which each counter starts again."""
         return self._column("max_energy_range_uj")
 
@@ -56,10 +72,16 @@ class RaplCounter:
             raise DeviceError(f"RAPL counters cannot be read ({error}): root may read them") from None
 
 
-def energy_per_step(counter, run, step_s, window_s, idle_s=IDLE_S):
+def energy_per_step(
+    counter: EnergyCounter | None,
+    run: Callable[[int], object],
+    step_s: float,
+    window_s: float,
+    idle_s: float = IDLE_S,
+) -> tuple[float, str]:
     """(joules per step, note) over a window of repeated steps; (NaN, reason) where there is no counter to read.
 
-    counter: NvmlCounter or RaplCounter, or None where the device has none. run: function (steps) that returns when the
+    counter: None where the device has none. run: function (steps) that returns when the
     device has done them. The note gives the window and the idle power, which is part of the energy.
     """
     if counter is None:
@@ -78,7 +100,7 @@ def energy_per_step(counter, run, step_s, window_s, idle_s=IDLE_S):
     return used_j / steps, f"{counter.name}, {steps} steps in {seconds:.2f} s, idle {idle_w:.1f} W included"
 
 
-def meter(counter, idle_s=IDLE_S):
+def meter(counter: EnergyCounter | None, idle_s: float = IDLE_S) -> Callable[[int], tuple[float, str]]:
     """Begin to count the energy of steps that run elsewhere, a training loop's; measures the idle power first.
 
     counter: as in `energy_per_step`. Returns a function (steps) that ends the count and gives (joules per step, note);
@@ -94,7 +116,7 @@ def meter(counter, idle_s=IDLE_S):
         reason = str(error)
         return lambda steps: (math.nan, reason)
 
-    def end(steps):
+    def end(steps: int) -> tuple[float, str]:
         try:
             used_j, seconds = _moved(counter, before), time.perf_counter() - started
         except DeviceError as error:

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
+from typing import Any
 
 from baselines.errors import DeviceError
 
@@ -20,7 +22,7 @@ SLOWDOWNS = {
 
 
 @contextlib.contextmanager
-def opened(uuid):
+def opened(uuid: str) -> Iterator[tuple[Any, Any]]:
     """(pynvml, handle) of the GPU with this UUID; raises DeviceError where NVML or the GPU cannot be reached."""
     try:
         import pynvml
@@ -38,7 +40,7 @@ def opened(uuid):
         pynvml.nvmlShutdown()
 
 
-def gpu_state(uuid):
+def gpu_state(uuid: str) -> dict:
     """What NVML tells of a GPU now, as a flat dict; a question that its driver cannot answer is left out.
 
     Always there: "driver", which says why where it is not known. "other_processes" counts the compute and graphics

@@ -2,7 +2,9 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -52,12 +54,20 @@ class Warm:
     stable: bool
 
 
-def warm_up(timed, plan):
-    """Run a step until its time is stable or plan.warmup_limit_s is over; returns Warm.
+class TimedStep(Protocol):
+    """A step that can be timed; what it computes is its own."""
 
-    timed: called with (samples, steps per sample), it returns float64 (samples,), seconds per step; `timed.restart()`
-    puts the step back to the state it started from.
-    """
+    def __call__(self, samples: int, steps: int) -> np.ndarray:
+        """float64 (samples,), seconds per step; each sample is `steps` steps back to back."""
+        ...
+
+    def restart(self) -> None:
+        """Put the step back to the state it started from."""
+        ...
+
+
+def warm_up(timed: TimedStep, plan: Plan) -> Warm:
+    """Run a step until its time is stable or plan.warmup_limit_s is over."""
     timed.restart()
     started, ran, recent, steps_per_sample = time.monotonic(), 0, [], 1
     while True:
@@ -74,17 +84,17 @@ def warm_up(timed, plan):
             return Warm(ran, steps_per_sample, float(now) if np.isfinite(now) else step_s, bool(stable))
 
 
-def schedule(plan, warm):
+def schedule(plan: Plan, warm: Warm) -> tuple[int, int]:
     """(blocks, samples in each) that plan.budget_s affords, at least 2 and 1; a block runs one untimed sample first."""
     affordable = plan.budget_s / (warm.step_s * warm.steps_per_sample)
     blocks = int(np.clip(affordable // 2, 2, plan.blocks))
     return blocks, int(np.clip(affordable / blocks - 1, 1, plan.samples_per_block))
 
 
-def take(timers, warms, plan):
+def take(timers: Sequence[TimedStep], warms: Sequence[Warm], plan: Plan) -> list[tuple[np.ndarray, np.ndarray, int]]:
     """The samples of several steps, block by block in turn.
 
-    timers: as `timed` in `warm_up`, one per step. warms: what `warm_up` returned for each.
+    warms: what `warm_up` returned for each of `timers`.
     Returns one (samples_s, block, steps) per step: float64 (samples,), seconds per step; int64 (samples,); and the
     fewest steps that make a sample.
     """

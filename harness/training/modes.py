@@ -86,5 +86,6 @@ def refusal(mode, error):
     """The Refusal of a mode for what was raised."""
     known = isinstance(error, HalfstepError | baselines.BaselineError)
     first = (str(error).strip().splitlines() or ["no reason given"])[0][:300]
-    too_large = isinstance(error, NoRoomError | baselines.errors.OutOfMemoryError)
+    short = isinstance(error, NoRoomError | baselines.errors.OutOfMemoryError)
+    too_large = short or baselines.memory_is_full(error)
     return Refusal(mode, first if known else f"{type(error).__name__}: {first}", too_large)

@@ -146,7 +146,7 @@ def test_precision_classes_are_symmetric():
     ],
 )
 def test_resnet50_against_published_gpus_at_full_utilisation(device, scope, outcome_at_peak):
-    rows = published(workload="imagenet_resnet50", precision="fp32", scope=scope)
+    rows = published(Filter(workload="imagenet_resnet50", precision="fp32", scope=scope))
     row = next(one for one in rows if one.device == device)
     peak_s = row.batch_size * RESNET50_MACS / MACS_PER_S
     simulation = Simulation(np.array([peak_s]), np.array([peak_s]), {"compute": 1.0})

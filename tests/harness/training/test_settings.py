@@ -7,6 +7,7 @@ from baselines.live.device import matrix_settings, rounds_to_tf32
 from harness.settings import shipped
 from harness.settings.errors import NoRoomError
 from harness.training import step
+from harness.training.modes import refusal
 from harness.training.train import matrix_precision
 
 
@@ -35,3 +36,9 @@ def test_a_model_that_does_not_fit_is_told_in_whatever_words_memory_ran_out(monk
     monkeypatch.setattr(step, "build_model", full)
     with pytest.raises(NoRoomError, match="does not fit"):
         step.build_step(shipped.load("mnist_mlp"), shipped.precision("fp32"), 4)
+
+
+def test_a_mode_is_too_large_in_whatever_words_memory_ran_out():
+    assert refusal("eager", RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")).too_large
+    assert refusal("graphs", RuntimeError("CUDA error: out of memory")).too_large
+    assert not refusal("eager", RuntimeError("shapes differ")).too_large
