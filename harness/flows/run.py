@@ -16,8 +16,8 @@ from harness.judging.completions import Completions
 from harness.settings import shipped
 
 if TYPE_CHECKING:
-    from harness.report.layers import LayerTimes
     from harness.training.grid import Refusal
+    from harness.training.layers import LayerTimes
     from harness.training.train import Training
 
 CEILING_BATCH = 2  # of the trace whose MACs per sample make a ceiling, which no batch changes

@@ -45,6 +45,16 @@ def precision(name):
     return _read("precision", name, PrecisionConfig)
 
 
+def workload_of(config, name):
+    """The WorkloadConfig called `name`, as the run has it where it is the run's own."""
+    return config.workload if name == config.workload.name else load(name)
+
+
+def precision_of(config, name):
+    """The PrecisionConfig called `name`, as the run has it where it is the run's own."""
+    return config.precision if name == config.precision.name else precision(name)
+
+
 def _files(group):
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 

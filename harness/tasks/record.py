@@ -6,13 +6,13 @@ import time
 from pathlib import Path
 
 import baselines
-from baselines.recorded import RECORDED, read_recorded, to_json
+from baselines.recorded import RECORDED, read_recorded
 from harness.settings import shipped
 from harness.settings.errors import ConfigError, RecordError
 from harness.store import files
 from harness.text.table import Table, ms
-from harness.training.grid import Cell, grid, remaining, work_through
-from harness.training.modes import in_modes, refusal
+from harness.training.grid import GridCell, grid, remaining, work_through
+from harness.training.modes import measure, plan_of
 
 LOG = logging.getLogger(__name__)
 VENDORS = {"nvidia", "amd", "intel", "apple", "r", "tm", "cpu", "processor"}  # words left out of file names
@@ -37,6 +37,7 @@ def record(config, folder):
     todo = remaining(wanted, done)
     out = console()
     out.print(f"Recording on {name}: {_count(todo)} of {_count(wanted)} measurements to make, for {target}")
+    plan = plan_of(config.record.measurement_s, config.record.energy_window_s)
     written = []
 
     with progress(out) as (say, on_step):
@@ -46,7 +47,9 @@ def record(config, folder):
             on_step(number - 1, len(todo), float("nan"))
 
         def measured(cell):
-            found, refusals = measure(cell, config, device)
+            workload = shipped.workload_of(config, cell.workload)
+            precision = shipped.precision_of(config, cell.precision)
+            found, refusals = measure(cell, device, workload, precision, config.record.scopes, plan, config.seed)
             for one, text in found:
                 written.append(target / file_name(one))
                 files.write(written[-1], text)
@@ -67,19 +70,19 @@ def record(config, folder):
 
 
 def cells(config, device):
-    """The Cells that config.record (RecordConfig) asks for on a torch device, the most telling first."""
+    """The GridCells that config.record (RecordConfig) asks for on a torch device, the most telling first."""
     settings = config.record
     modes = tuple(mode for mode in dict.fromkeys(settings.modes) if mode != "graphs" or device.startswith("cuda"))
     if not modes:
         raise ConfigError(f"record.modes is [graphs] and {device} has no CUDA graphs: give record.modes=[eager]")
     precisions = tuple(dict.fromkeys(settings.precisions or [config.precision.name]))
     for precision in precisions:
-        if not _precision(precision, config).trains:
+        if not shipped.precision_of(config, precision).trains:
             raise ConfigError(f"precision {precision} is simulated only: record fp32, tf32, bf16 or fp16")
     if not (settings.workloads or settings.batches or settings.precisions):
-        return [Cell(config.workload.name, config.batch_size, config.precision.name, modes)]
+        return [GridCell(config.workload.name, config.batch_size, config.precision.name, modes)]
     names = shipped.matching(settings.workloads) if settings.workloads else [config.workload.name]
-    own_batches = {name: _workload(name, config).batch_size for name in names}
+    own_batches = {name: shipped.workload_of(config, name).batch_size for name in names}
     return grid(own_batches, settings.batches or [config.batch_size], precisions, modes)
 
 
@@ -92,33 +95,9 @@ def of_device(folder, name):
 
 
 def done_keys(measurements, scopes):
-    """The set of keys, as `Cell.key` gives them, of which every scope is among `measurements`."""
+    """The set of keys, as `GridCell.key` gives them, of which every scope is among `measurements`."""
     found = {((one.workload, one.batch_size, one.precision, one.mode), one.scope) for one in measurements}
     return {key for key, _ in found if all((key, scope) in found for scope in scopes)}
-
-
-def measure(cell, config, device):
-    """([(Measurement, text of its file)], [Refusal]) of a Cell; whatever goes wrong with it is a Refusal.
-
-    On random data: what is timed begins when a batch lies in the host's memory.
-    """
-    settings = config.record
-    plan = baselines.Plan(
-        budget_s=settings.measurement_s,
-        warmup_limit_s=min(settings.measurement_s, baselines.Plan.warmup_limit_s),
-        energy_window_s=settings.energy_window_s if cell.telling else 0,
-    )
-    workload, precision = _workload(cell.workload, config), _precision(cell.precision, config)
-    found, refused = in_modes(
-        workload, precision, cell.batch_size, device, cell.modes, tuple(settings.scopes), plan, config.seed
-    )
-    texts = []
-    for one in found:
-        try:
-            texts.append((one, to_json(one)))
-        except baselines.BaselineError as error:
-            refused.append(refusal(one.mode, error))
-    return texts, refused
 
 
 def file_name(measurement):
@@ -174,11 +153,3 @@ def _count(found):
 
 def _words(text):
     return re.findall(r"[a-z0-9]+", text.lower())
-
-
-def _workload(name, config):
-    return config.workload if name == config.workload.name else shipped.load(name)
-
-
-def _precision(name, config):
-    return config.precision if name == config.precision.name else shipped.precision(name)
