@@ -1,22 +1,28 @@
 """Rows and storages as the arrays of a Trace."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from accel_model.tables import GEOMETRY, Ops, Tensors, Uses, table
 from accel_model.trace import Trace
 from accel_model.types import PERSISTENT_ROLES, DType, Phase, Role
+from harness.capture.storages import Stored
+from harness.capture.writer import OpRow
 
 MADE_BY_FORWARD = (Phase.FORWARD, Phase.RECOMPUTE, Phase.DGRAD)
 
 
-def give_roles(rows, entries):
+def give_roles(rows: Sequence[OpRow], entries: Sequence[Stored]) -> None:
     """Give every storage that has no role yet the one that its history tells."""
     in_update = {id(use[0]) for row in rows if row.phase is Phase.UPDATE for use in row.uses}
     for entry in entries:
         entry.role = _role(entry, id(entry) in in_update)
 
 
-def to_trace(rows, entries, layers, uncounted, meta):
+def to_trace(
+    rows: Sequence[OpRow], entries: Sequence[Stored], layers: Sequence[str], uncounted: dict, meta: dict
+) -> Trace:
     """The Trace of recorded rows; storages that no row uses are left out, persistent ones excepted."""
     used = {id(use[0]) for row in rows for use in row.uses}
     kept = [entry for entry in entries if id(entry) in used or entry.role in PERSISTENT_ROLES]

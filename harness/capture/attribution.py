@@ -1,15 +1,18 @@
 """Which module and which phase an op belongs to, in forward, recompute and backward."""
 
 import warnings
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from threading import get_ident
 
 import torch
+from torch.nn import functional
 
 from accel_model.types import Phase
 from harness.capture import torch_private
-from harness.capture.storages import Origin
+from harness.capture.storages import Origin, Stored
 
 
 @dataclass
@@ -27,7 +30,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Place:
+class OpPlace:
     """Where an op runs: `made` is the Made of the backward node that runs it, or None."""
 
     layer: int
@@ -40,7 +43,7 @@ class Place:
 class Attribution:
     """Follows module calls, autograd nodes and optimiser steps of one training step."""
 
-    def __init__(self, adopt, seed):
+    def __init__(self, adopt: Callable, seed: Callable):
         """adopt(module): for each new outermost module; seed(tensor): for the gradients a backward starts with."""
         self.layers = [""]
         self.attention = 0  # depth of scaled-dot-product attention calls
@@ -54,7 +57,7 @@ class Attribution:
         self._before = -1  # the newest node from before the step
         self._engine = []  # (create_graph, depth of the stack, thread that asked) of each running backward pass
 
-    def name_modules(self, model, prefix):
+    def name_modules(self, model: torch.nn.Module, prefix: str) -> None:
         """Give every module under `model` its path; the first path of a shared module counts."""
         for path, module in model.named_modules():
             path = ".".join(p for p in (prefix, *path.split(".")) if p and p != "_orig_mod")
@@ -63,11 +66,12 @@ class Attribution:
             for parameter in module.parameters(recurse=False):
                 self._owners.setdefault(id(parameter), layer)
 
-    def layer_of_parameter(self, parameter):
+    def layer_of_parameter(self, parameter: torch.Tensor) -> int:
+        """The number in `layers` of the module that owns a parameter, or 0, the model itself."""
         return self._owners.get(id(parameter), 0)
 
     @contextmanager
-    def watching(self):
+    def watching(self) -> Iterator[None]:
         """Follow modules and backward passes while this context is open."""
         modules = torch.nn.modules.module
         with ExitStack() as stack:
@@ -79,30 +83,30 @@ class Attribution:
             self._before = torch_private.sequence_number()
             yield
 
-    def place(self):
-        """The Place of the op that runs now."""
+    def place(self) -> OpPlace:
+        """The OpPlace of the op that runs now."""
         node = torch_private.backward_node() if self._engine else None
         attention = self.attention > 0
         if node is None:
             if self.updating and not torch.is_grad_enabled():
-                return Place(self._top(), Phase.UPDATE)
+                return OpPlace(self._top(), Phase.UPDATE)
             forward = self._stack or self._in_custom_function()
-            return Place(self._top(), Phase.FORWARD if forward else None, attention=attention)
+            return OpPlace(self._top(), Phase.FORWARD if forward else None, attention=attention)
         if torch_private.accumulates(node):
             leaf = node.variable
             trained = id(leaf) in self._owners or isinstance(leaf, torch.nn.Parameter)
             phase = Phase.WGRAD if trained else Phase.DGRAD
-            return Place(self.layer_of_parameter(leaf), phase, backward=True)
+            return OpPlace(self.layer_of_parameter(leaf), phase, backward=True)
         create_graph, depth, thread = self._engine[-1]
         made = self._made.get((thread, torch_private.node_sequence_number(node)))
         layer = made.layer if made else 0
         if len(self._stack) > depth:
-            return Place(self._top(), Phase.RECOMPUTE, attention=attention)
+            return OpPlace(self._top(), Phase.RECOMPUTE, attention=attention)
         if torch.is_grad_enabled() and not create_graph:
-            return Place(layer, Phase.RECOMPUTE, attention=attention)
-        return Place(layer, None, True, made, made is not None and made.attention)
+            return OpPlace(layer, Phase.RECOMPUTE, attention=attention)
+        return OpPlace(layer, None, True, made, made is not None and made.attention)
 
-    def note(self, layer, origins, works):
+    def note(self, layer: int, origins: Collection[Origin], works: bool) -> None:
         """Remember for the backward pass what the op that just ran was; works: it did more than make a view.
 
         The first op that works counts for a node. A custom autograd function's node counts all of its ops: they run
@@ -152,7 +156,31 @@ class Attribution:
         self._engine.pop()
 
 
-def gradient_phase(made, inputs, is_product):
+@contextmanager
+def attention_calls(attribution: Attribution, fused: bool) -> Iterator[None]:
+    """While this context is open, `attribution.attention` counts the attention calls that run.
+
+    fused: leave dropout of the scores out, for which the CPU has no fused form.
+    """
+    original = functional.scaled_dot_product_attention
+
+    @wraps(original)
+    def attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
+        attribution.attention += 1
+        try:
+            dropout_p = 0.0 if fused else dropout_p
+            return original(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
+        finally:
+            attribution.attention -= 1
+
+    functional.scaled_dot_product_attention = attention
+    try:
+        yield
+    finally:
+        functional.scaled_dot_product_attention = original
+
+
+def gradient_phase(made: Made | None, inputs: Collection[Stored], is_product: bool) -> Phase | None:
     """WGRAD or DGRAD of an op in the backward node that `made` describes, where the formula does not know.
 
     inputs: Stored of its operands. A node of weights alone passes weight gradients on; one of data alone has none. In

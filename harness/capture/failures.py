@@ -14,20 +14,20 @@ SHAPE_WORDS = ("size mismatch", "shapes", "must match", "expected input", "to ha
 """What torch says where a model gets tensors of sizes that it does not take."""
 
 
-def is_own_bug(error):
+def is_own_bug(error: BaseException) -> bool:
     """Whether an exception rose in the bookkeeping of the capture and not in the user's code."""
     frames = traceback.extract_tb(error.__traceback__)
     return any(frame.name in ("_see", "_write") and OWN in Path(frame.filename).parents for frame in frames)
 
 
-def refused(error, name):
+def refused(error: BaseException, name: str) -> CaptureError:
     """The CaptureError for an exception that `name` raised."""
     reasons = [error] if error.__cause__ is None else [error, error.__cause__]
     detail = "; ".join(_line(reason) for reason in reasons)
     return CaptureError(f"{name} failed{_where(error)}: {detail.rstrip('.')}. {_advice(error)}")
 
 
-def trains_nothing(name):
+def trains_nothing(name: str) -> CaptureError:
     """The CaptureError for a step that changes no parameter."""
     return CaptureError(
         f"{name} trains nothing: no parameter got a gradient or an update. Call backward() on the loss, and check that "
@@ -35,11 +35,12 @@ def trains_nothing(name):
     )
 
 
-def refuse_uncounted(uncounted):
-    """The CaptureError for ops without a formula."""
+def refuse_uncounted(uncounted: dict[str, tuple[int, int]]) -> CaptureError:
+    """The CaptureError for ops without a formula, {name: (count, bytes)}."""
     names = ", ".join(f"{name} ({count} times)" for name, (count, _) in sorted(uncounted.items()))
     return CaptureError(
-        f"no formula for {names}: add one to FORMULAS, see harness/capture/formulas.py, or capture without strict"
+        f"no formula for {names}: add one to the FORMULAS of a file in harness/capture/formulas, such as matmul.py for "
+        "products and vector.py for the rest, or capture without strict"
     )
 
 

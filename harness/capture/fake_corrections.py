@@ -3,24 +3,26 @@
 Tests that compare fake traces with real ones hold these, and show when torch mends them.
 """
 
+from collections.abc import Callable
+
 import torch
 
 from harness.capture import torch_private
 
 
-def contiguous(arguments, out):
+def contiguous(arguments: tuple, out: torch.Tensor) -> torch.Tensor:
     """Real loss gradients are allocated contiguous, fake ones like the input."""
     return out if out.is_contiguous() else out.contiguous()
 
 
-def norm(arguments, outputs):
+def norm(arguments: tuple, outputs: tuple) -> tuple:
     """Real statistics have the format of the parameters or running statistics, fake ones the data's."""
     out, *statistics = outputs
     like = next((a for a in arguments[1:] if isinstance(a, torch.Tensor)), None)
     return outputs if like is None else (out, *(s.to(like.dtype) for s in statistics))
 
 
-def group_norm_backward(arguments, outputs):
+def group_norm_backward(arguments: tuple, outputs: tuple) -> tuple:
     """The real gradient of the data has the data's format, the fake one the parameters'."""
     d_input, *others = outputs
     return outputs if d_input is None else (d_input.to(arguments[1].dtype), *others)
@@ -37,7 +39,7 @@ CORRECTIONS = {
 }
 
 
-def corrected(op, arguments, outputs):
+def corrected(op: Callable, arguments: tuple, outputs: object) -> object:
     """What the real kernel of `op` would have returned where `outputs`, of a fake one, are not like it."""
     correct = CORRECTIONS.get(torch_private.schema_of(op).name)
     if correct is None:

@@ -1,5 +1,6 @@
 """torch's own optimisers as one canonical row per parameter; other optimisers are traced as executed."""
 
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -7,7 +8,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from accel_model.types import Kind, Operand, Phase, Role
 from harness.capture.storages import DTYPES, Origin, touched_bytes
-from harness.capture.writer import Row
+from harness.capture.writer import OpRow
 
 VECTOR_OPS = {  # elementary operations per parameter element, counted from the update rules in torch's documentation
     "SGD": 2,
@@ -36,7 +37,7 @@ class Updates:
         self._canonical = []  # of each optimiser step that runs, whether it is replaced
 
     @contextmanager
-    def watching(self):
+    def watching(self) -> Iterator[None]:
         """Follow optimiser steps while this context is open."""
         with ExitStack() as stack:
             stack.callback(register_optimizer_step_pre_hook(self._before).remove)
@@ -66,7 +67,7 @@ class Updates:
             for name, value in optimizer.state.get(parameter, {}).items()
             if isinstance(value, torch.Tensor) and name != "step" and value.layout is torch.strided
         ]
-        row = Row()
+        row = OpRow()
         row.name, row.kind, row.phase = type(optimizer).__name__, Kind.OPTIMIZER, Phase.UPDATE
         row.call, row.layer = recorder.writer.next_call(), recorder.attribution.layer_of_parameter(parameter)
         row.gemm, row.geometry, row.dtype = (0, 0, 0, 0), None, DTYPES.get(parameter.dtype)
@@ -84,7 +85,7 @@ class Updates:
         recorder.writer.rows.append(row)
 
 
-def is_canonical(optimizer):
+def is_canonical(optimizer: torch.optim.Optimizer) -> bool:
     """Whether an optimiser's step is one of torch's own whose traffic is known: each state read and written once."""
     step = type(optimizer).step
     if not step.__module__.startswith("torch.optim") or isinstance(optimizer, torch.optim.LBFGS):
@@ -93,7 +94,7 @@ def is_canonical(optimizer):
     return all(p.grad is None or p.grad.layout is torch.strided for p in parameters)
 
 
-def operations(name, group, states):
+def operations(name: str, group: dict, states: int) -> int:
     """Elementary operations per parameter element of one step with the settings of a parameter group."""
     if name == "SGD":
         extras = (group["momentum"] != 0, group["weight_decay"] != 0, bool(group["nesterov"]))
@@ -101,7 +102,7 @@ def operations(name, group, states):
     return VECTOR_OPS.get(name, 2 + PER_STATE * states)
 
 
-def describe(optimizer):
+def describe(optimizer: torch.optim.Optimizer) -> dict[str, object]:
     """{class, implementation}: how an optimiser was written, for the trace's metadata."""
     settings = optimizer.defaults
     chosen = [name for name in ("fused", "foreach", "capturable", "differentiable") if settings.get(name)]

@@ -1,7 +1,6 @@
 """The dispatch mode that sees every op of a step and hands it to the writer of rows."""
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from accel_model.types import Role
 from harness.capture import torch_private
@@ -13,7 +12,7 @@ from harness.capture.writer import EMPTY
 PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.parameter.Buffer, *torch_private.fake_tensor_types())
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(torch_private.TorchDispatchMode):
     """Writes what torch does while it is active; `paused`, a depth, leaves out what an optimiser's step does itself."""
 
     def __init__(self, writer, attribution):

@@ -1,16 +1,16 @@
 """One capture from start to end: warm up, watch a step, turn what was seen into a Trace."""
 
 import platform
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import torch
 
+from accel_model import Trace
 from accel_model.types import Phase, Role
 from harness.capture import torch_private
 from harness.capture.assemble import give_roles, to_trace
-from harness.capture.attention_calls import attention_calls
-from harness.capture.attribution import Attribution
-from harness.capture.building import initialisation_does_nothing
+from harness.capture.attribution import Attribution, attention_calls
 from harness.capture.failures import is_own_bug, refuse_uncounted, refused, trains_nothing
 from harness.capture.optimizers import Updates, describe
 from harness.capture.recorder import Recorder
@@ -19,7 +19,16 @@ from harness.capture.writer import Writer
 from harness.settings.errors import CaptureError
 
 
-def capture_step(step, model=None, optimizer=None, *, warmup=1, meta=None, strict=False, fused_attention=False):
+def capture_step(
+    step: Callable[[], object],
+    model: torch.nn.Module | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    *,
+    warmup: int = 1,
+    meta: dict | None = None,
+    strict: bool = False,
+    fused_attention: bool = False,
+) -> Trace:
     """The Trace of one call of `step()`, as harness.capture.capture; fused_attention: leave attention's dropout out."""
     if not callable(step):
         raise CaptureError(f"the step is a {type(step).__name__}: give a callable without arguments that does one step")
@@ -47,7 +56,9 @@ def capture_step(step, model=None, optimizer=None, *, warmup=1, meta=None, stric
     return trace
 
 
-def capture_built(build, *, warmup=1, meta=None, strict=False):
+def capture_built(
+    build: Callable[[], Callable[[], object]], *, warmup: int = 1, meta: dict | None = None, strict: bool = False
+) -> Trace:
     """The Trace of the step that `build()` returns, on fake tensors; see harness.capture.capture_model."""
     if not callable(build):
         raise CaptureError(f"build is a {type(build).__name__}: give a callable that returns the step")
@@ -56,7 +67,7 @@ def capture_built(build, *, warmup=1, meta=None, strict=False):
         torch_private.modules_convert_fake_tensors(),
         torch_private.quiet_fake_tensors(),
     ):
-        with initialisation_does_nothing(), torch_private.small_values_are_known(mode):
+        with torch_private.initialisation_does_nothing(), torch_private.small_values_are_known(mode):
             step = _run(build, _name(build))
         if not callable(step):
             raise CaptureError(
@@ -80,7 +91,7 @@ class Session:
         if model is not None:
             self._adopt(model)
 
-    def note_optimizer(self, optimizer):
+    def note_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
         """Give an optimiser's parameters, their gradients and its state their roles."""
         for group in optimizer.param_groups:
             for parameter in group["params"]:
@@ -89,7 +100,7 @@ class Session:
             for value in state.values() if isinstance(state, dict) else ():
                 self._note(value, Role.OPTIMIZER_STATE, Origin.CONSTANT)
 
-    def note_inputs(self, nest):
+    def note_inputs(self, nest: object) -> None:
         """Give the tensors in a nest of lists, tuples and dicts the role of inputs."""
         if isinstance(nest, dict):
             nest = list(nest.values())
@@ -98,7 +109,7 @@ class Session:
                 self.note_inputs(value)
         self._note(nest, Role.INPUT, Origin.DATA)
 
-    def watching(self):
+    def watching(self) -> ExitStack:
         """The context in which everything that torch does is recorded."""
         stack = ExitStack()
         contexts = (
@@ -112,12 +123,12 @@ class Session:
             stack.enter_context(context)
         return stack
 
-    def trains(self):
+    def trains(self) -> bool:
         """Whether the step made a gradient or an update; of a known model, a parameter's."""
         wanted = {Phase.WGRAD, Phase.UPDATE} | (set() if self.models else {Phase.DGRAD})
         return any(row.phase in wanted for row in self.rows)
 
-    def trace(self, meta):
+    def trace(self, meta: dict | None) -> Trace:
         """The Trace of what was seen, with `meta` added to its metadata."""
         for model in self.models:
             for parameter in model.parameters():

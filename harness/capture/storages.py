@@ -5,7 +5,7 @@ from enum import IntEnum
 
 import torch
 
-from accel_model.types import DType
+from accel_model.types import DType, Role
 from harness.capture import torch_private
 
 DTYPES = {
@@ -62,10 +62,10 @@ class Stored:
         "written_in",
     )
 
-    def __init__(self, size, dtype, element_size, shape, role, origin, existed, born):
-        """A storage of `size` bytes whose first tensor had torch's `dtype` and `shape`; born: the row that makes it."""
-        self.dtype = DTYPES.get(dtype, DType.UINT8)
-        self.bytes, self.elements, self.shape = size, size // element_size, tuple(shape)
+    def __init__(self, size, tensor, role, origin, existed, born):
+        """A storage of `size` bytes whose first tensor was `tensor`; born: the row that makes it."""
+        self.dtype = DTYPES.get(tensor.dtype, DType.UINT8)
+        self.bytes, self.elements, self.shape = size, size // tensor.element_size(), tuple(tensor.shape)
         self.role, self.origin, self.existed = role, origin, existed
         self.born, self.freed = 0 if existed else born, None
         self.gradient = self.of_weight = False
@@ -83,7 +83,9 @@ class Storages:
         self._now = now
         self._live = {}
 
-    def of(self, tensor, role=None, origin=Origin.DATA, existed=True):
+    def of(
+        self, tensor: torch.Tensor, role: Role | None = None, origin: Origin = Origin.DATA, existed: bool = True
+    ) -> Stored | None:
         """The Stored of a tensor's storage, made with `role`, `origin` and `existed` if new; None if it is empty."""
         storage = tensor.untyped_storage()
         key = torch_private.storage_key(storage)
@@ -93,7 +95,7 @@ class Storages:
         size = storage.nbytes() if existed else min(storage.nbytes(), extent(tensor))
         if not size:
             return None
-        entry = Stored(size, tensor.dtype, tensor.element_size(), tensor.shape, role, origin, existed, self._now())
+        entry = Stored(size, tensor, role, origin, existed, self._now())
         live, now = self._live, self._now
 
         def died(_):
@@ -106,14 +108,14 @@ class Storages:
         self.entries.append(entry)
         return entry
 
-    def close(self):
+    def close(self) -> None:
         """Stop watching: what is alive now outlives the step."""
         for entry in self.entries:
             entry.reference = None
         self._live.clear()
 
 
-def extent(tensor):
+def extent(tensor: torch.Tensor) -> int:
     """Bytes of a storage up to the last element that a tensor shows: some losses return the start of a large buffer."""
     if not tensor.numel():
         return 0
@@ -121,7 +123,7 @@ def extent(tensor):
     return (tensor.storage_offset() + last + 1) * tensor.element_size()
 
 
-def touched_bytes(tensor, elements=None):
+def touched_bytes(tensor: torch.Tensor, elements: int | None = None) -> int:
     """Bytes of the distinct elements that a tensor shows, or of `elements` of them."""
     sizes, strides = tensor.shape, tensor.stride()
     distinct, reach = 1, 1

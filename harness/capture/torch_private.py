@@ -1,49 +1,51 @@
-"""Everything that capture uses of torch beyond its documented interface; tests/capture/test_torch_private.py holds it.
+"""Everything that capture uses of torch beyond its documented interface.
 
-Each function says what it relies on. Nothing outside this file names a private attribute of torch.
+Each function says what it relies on, and tests/harness/capture/test_torch_private.py holds it to that. Nothing else of
+the harness names a private attribute of torch.
 """
 
 import logging
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
-def sequence_number():
+def sequence_number() -> int:
     """The sequence number of the newest autograd node of this thread, or -1: below autograd, the running op's own."""
     return torch.autograd._get_sequence_nr() - 1
 
 
-def backward_node():
+def backward_node() -> torch.autograd.graph.Node | None:
     """The autograd node that the engine runs in this thread, or None outside a backward pass."""
     return torch._C._current_autograd_node()
 
 
-def node_sequence_number(node):
+def node_sequence_number(node: torch.autograd.graph.Node) -> int:
     """The sequence number that `node` got when its forward op ran."""
     return node._sequence_nr()
 
 
-def storage_key(storage):
+def storage_key(storage: torch.UntypedStorage) -> int:
     """An address that no other live storage has; it is used again after the storage dies."""
     return storage._cdata
 
 
-def schema_of(op):
+def schema_of(op: Callable) -> torch.FunctionSchema:
     """The schema of an operator: arguments with name, default and alias_info, returns."""
     return op._schema
 
 
-def fake_tensor_types():
+def fake_tensor_types() -> tuple[type, ...]:
     """Tensor types that stand for plain tensors under a dispatch mode."""
     from torch._subclasses.fake_tensor import FakeTensor
 
     return (FakeTensor,)
 
 
-def fake_mode():
+def fake_mode() -> AbstractContextManager:
     """A mode in which tensors have shapes and no memory; copy.deepcopy of a model made in it stays in it."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -52,7 +54,7 @@ def fake_mode():
     return mode
 
 
-def fake_mode_is_active():
+def fake_mode_is_active() -> bool:
     """Whether tensors made now are fake."""
     from torch._guards import active_fake_mode
 
@@ -60,7 +62,7 @@ def fake_mode_is_active():
 
 
 @contextmanager
-def quiet_fake_tensors():
+def quiet_fake_tensors() -> Iterator[None]:
     """Keep the tracebacks that fake tensors log before they raise from the terminal: the error says it all."""
     logger = logging.getLogger("torch._subclasses.fake_tensor")
     before = logger.disabled
@@ -71,7 +73,7 @@ def quiet_fake_tensors():
         logger.disabled = before
 
 
-def needs_values(error):
+def needs_values(error: BaseException) -> bool:
     """Whether `error` says that a fake tensor was asked for values."""
     from torch._subclasses import fake_tensor
 
@@ -80,7 +82,7 @@ def needs_values(error):
 
 
 @contextmanager
-def on_backward(enter, leave):
+def on_backward(enter: Callable, leave: Callable) -> Iterator[None]:
     """Call `enter(create_graph, gradients)` before each run of the autograd engine, nested too, and `leave()` after."""
     original = torch.autograd._engine_run_backward
 
@@ -98,16 +100,12 @@ def on_backward(enter, leave):
         torch.autograd._engine_run_backward = original
 
 
-def accumulates(node):
+def accumulates(node: torch.autograd.graph.Node) -> bool:
     """Whether an autograd node adds to the gradient of a leaf, its `variable`."""
     return "AccumulateGrad" in node.name()
 
 
-def initialisation_module():
-    return torch.nn.init
-
-
-def initialisers():
+def initialisers() -> dict[str, Callable]:
     """{name: function} of torch.nn.init that fill a tensor, their private inner functions included.
 
     The inner ones serve code that imported the outer ones by name.
@@ -116,18 +114,35 @@ def initialisers():
     return {n: getattr(torch.nn.init, n) for n in names if callable(getattr(torch.nn.init, n))}
 
 
-def uncompiled(module):
+@contextmanager
+def initialisation_does_nothing() -> Iterator[None]:
+    """While this context is open, the functions of torch.nn.init leave their tensor as it is and return it."""
+
+    def unchanged(tensor, *args, **kwargs):
+        return tensor
+
+    functions = initialisers()
+    try:
+        for name in functions:
+            setattr(torch.nn.init, name, unchanged)
+        yield
+    finally:
+        for name, function in functions.items():
+            setattr(torch.nn.init, name, function)
+
+
+def uncompiled(module: torch.nn.Module) -> torch.nn.Module:
     """The module inside the wrapper of torch.compile, or the module itself."""
     return getattr(module, "_orig_mod", module)
 
 
-def is_compiled(module):
+def is_compiled(module: torch.nn.Module) -> bool:
     """Whether a module was wrapped by torch.compile, or compiles its own call."""
     return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
 
 
 @contextmanager
-def foreach_takes_fake_tensors():
+def foreach_takes_fake_tensors() -> Iterator[None]:
     """While this context is open, clipping and optimisers choose foreach forms for fake tensors as for real ones."""
     from torch.utils import _foreach_utils
 
@@ -141,7 +156,7 @@ def foreach_takes_fake_tensors():
 
 
 @contextmanager
-def modules_convert_fake_tensors():
+def modules_convert_fake_tensors() -> Iterator[None]:
     """While this context is open, Module.to and its like work on fake parameters.
 
     Module._apply swaps them with torch.utils.swap_tensors, which refuses them for the weak references that a fake mode
@@ -164,7 +179,7 @@ def modules_convert_fake_tensors():
         torch.utils.swap_tensors = original
 
 
-def unwrapped(tensor):
+def unwrapped(tensor: torch.Tensor) -> torch.Tensor:
     """The plain tensor inside the wrappers that torch.func puts around it."""
     functorch = torch._C._functorch
     while functorch.is_functorch_wrapped_tensor(tensor):
@@ -173,7 +188,7 @@ def unwrapped(tensor):
 
 
 @contextmanager
-def small_values_are_known(mode, elements=4096):
+def small_values_are_known(mode: AbstractContextManager, elements: int = 4096) -> Iterator[None]:
     """While this context is open, fake tensors of at most `elements` numbers keep their values where they can.
 
     Models compute widths and drop rates from arange and linspace while they are built; a fake tensor keeps the values
@@ -188,6 +203,25 @@ def small_values_are_known(mode, elements=4096):
             yield
     finally:
         fake_tensor.CONSTANT_NUMEL_LIMIT = limit
+
+
+def every_op(run: Callable[[Callable, tuple, dict], object]) -> AbstractContextManager:
+    """A context in which `run(op, arguments, keyword arguments)` is called in place of every op and returns its output.
+
+    Ops that `run` calls itself come through as they are.
+    """
+    return _EveryOp(run)
+
+
+class _EveryOp(TorchDispatchMode):
+    """Hands every op to a function."""
+
+    def __init__(self, run):
+        super().__init__()
+        self._run = run
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        return self._run(op, args, kwargs or {})
 
 
 class _KnownFactories(TorchDispatchMode):
@@ -212,7 +246,7 @@ class _KnownFactories(TorchDispatchMode):
         return self._mode.fake_tensor_converter.from_real_tensor(self._mode, real, make_constant=True)
 
 
-def views_are_replayed():
+def views_are_replayed() -> AbstractContextManager:
     """A context in which the gradient of a changed view is traced through the view itself.
 
     Fake tensors always do so; real ones otherwise go through as_strided, which is the same work in other ops.
@@ -220,7 +254,7 @@ def views_are_replayed():
     return torch.autograd._force_original_view_tracking(True)
 
 
-def allow_tf32():
+def allow_tf32() -> dict[str, bool]:
     """{"matmul", "convolution": whether the GPU may round fp32 operands to TF32}, by the older or the newer setting.
 
     Each refuses to be read once the other was written.

@@ -1,15 +1,18 @@
 """Rows of a trace from framework calls: formula, phase, bytes touched, and what the tensors written then are."""
 
+from collections.abc import Sequence
+
 import torch
 
 from accel_model.types import Kind, Operand, Phase, Role
-from harness.capture.attribution import gradient_phase
+from harness.capture.attribution import OpPlace, gradient_phase
+from harness.capture.formulas.parts import Call
 from harness.capture.formulas.table import formula_of
 from harness.capture.formulas.vector import whole
-from harness.capture.storages import DTYPES, Origin, touched_bytes
+from harness.capture.storages import DTYPES, Origin, Stored, touched_bytes
 
 
-class Row:
+class OpRow:
     """One row of the trace; `uses` holds (Stored, write, bytes, Operand)."""
 
     __slots__ = ("call", "dtype", "gemm", "geometry", "kind", "layer", "name", "phase", "uses", "vector_ops")
@@ -26,7 +29,7 @@ class Writer:
         self._skip_host = skip_host
         self._calls = 0
 
-    def record(self, call, place, stored):
+    def record(self, call: Call, place: OpPlace, stored: Sequence[Stored]) -> None:
         """Write the rows of a call that ran at `place`; stored: the Stored of each of its inputs."""
         origin = max((entry.origin for entry in stored), default=Origin.CONSTANT)
         formula = formula_of(call.info)
@@ -39,7 +42,7 @@ class Writer:
             parts = formula(call)
         number = self.next_call()
         for part in parts:
-            row = Row()
+            row = OpRow()
             row.name, row.call, row.layer = call.info.name, number, place.layer
             row.kind, row.vector_ops, row.geometry, row.gemm = part.kind, part.vector_ops, part.geometry, part.gemm
             row.phase = self._phase(part, place, call, stored)
@@ -51,7 +54,7 @@ class Writer:
             for touch in part.writes:
                 self._wrote(touch.tensor, row.phase, place.backward, origin)
 
-    def next_call(self):
+    def next_call(self) -> int:
         """A number for the rows of one framework call."""
         self._calls += 1
         return self._calls - 1

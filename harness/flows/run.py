@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import baselines
 from accel_model import Design, Report, Trace, compute_floor_s, replay
 from baselines.catalogue import LOADED_KINDS
-from harness import training
 from harness.flows.traces import captured
 from harness.judging.claims import Verdict, judge
 from harness.judging.compare import PARITY, Comparison, compare, simulate
@@ -18,10 +16,9 @@ from harness.judging.completions import Completions
 from harness.settings import shipped
 from harness.settings.schema import RunConfig
 from harness.training.grid import Refusal
-
-if TYPE_CHECKING:  # they import torch
-    from harness.training.layers import LayerTimes
-    from harness.training.train import Training
+from harness.training.layers import LayerTimes, layer_times
+from harness.training.modes import beside_training
+from harness.training.train import Training, check_memory, train
 
 CEILING_BATCH = 2  # of the trace whose MACs per sample make a ceiling, which no batch changes
 
@@ -69,12 +66,12 @@ def run(config: RunConfig, say: Callable = quiet, on_step: Callable = unseen) ->
     trace = captured(config.workload, config.precision, config.batch_size, config.strict)
     trained, times, further, refused = None, None, [], []
     if device:
-        training.train.check_memory(int(trace.live_bytes().max()), config, device)
+        check_memory(int(trace.live_bytes().max()), config, device)
         say(f"Training on {device}, at most {config.train.budget_s:.3g} s (train.budget_s)")
-        trained = training.train.train(config, device, on_step)
+        trained = train(config, device, on_step)
         say("Timing each layer")
-        times = training.layers.layer_times(config, device, trained.measurement.step_s, trained.samples)
-        further, refused = training.modes.beside_training(config, device, trained.samples, say)
+        times = layer_times(config, device, trained.measurement.step_s, trained.samples)
+        further, refused = beside_training(config, device, trained.samples, say)
     say(f"Replaying {len(trace)} ops on {len(completions)} completions of the accelerator")
     live = [trained.measurement, *further] if trained else []
     comparisons = compare_all(config, completions.designs, trace, live, say)

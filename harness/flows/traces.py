@@ -8,12 +8,12 @@ from pathlib import Path
 from accel_model import Trace
 from accel_model.errors import TraceError
 from accel_model.formats.scalesim_topology import load_topology
-from harness import training
 from harness.capture import capture_model
 from harness.capture.chakra import file as chakra
 from harness.settings import shipped
 from harness.settings.schema import PrecisionConfig, WorkloadConfig
 from harness.store.keys import trace_key
+from harness.training.step import build_step
 
 FULL = "fp32"  # the precision whose trace gives those that only resize it
 
@@ -24,7 +24,7 @@ def captured(workload: WorkloadConfig, precision: PrecisionConfig, batch_size: i
     strict: raise CaptureError where an op has no formula.
     """
     meta = {"workload": workload.name, "batch_size": batch_size, "precision": precision.name}
-    trace = capture_model(lambda: training.step.build_step(workload, precision, batch_size), meta=meta, strict=strict)
+    trace = capture_model(lambda: build_step(workload, precision, batch_size), meta=meta, strict=strict)
     runs_natively = precision.autocast or precision.operands == FULL
     return trace if runs_natively else trace.at(precision.operands)
 

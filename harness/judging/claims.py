@@ -76,8 +76,8 @@ def judge(claim_name, claim, comparison, workload, completions=None):
     """The Verdict on `claim` (ClaimConfig) of one Comparison; the first design is the nominal one.
 
     For each design an interval that lies wholly at or above the threshold supports the claim, one wholly below refutes
-    it, and one across it leaves it undecided. completions: Completions of the comparison's designs, which name them; without it
-    they have no names.
+    it, and one across it leaves it undecided. completions: Completions of the comparison's designs, which name them;
+    without it they have no names.
     """
     energy = claim.rule.quantity == "energy"
     ratios = comparison.energy_ratios if energy else comparison.ratios

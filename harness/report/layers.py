@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +9,11 @@ import numpy as np
 from accel_model.types import Phase
 from harness.text.table import Table
 from harness.text.units import digits, ms
+from harness.training.layers import PHASES
 
 if TYPE_CHECKING:
     from harness.flows.run import Result
 
-PHASES = ("forward", "backward", "update")
 PHASE_OF = {  # what a device runs as one backward pass, the trace tells apart
     Phase.FORWARD: "forward",
     Phase.OTHER: "forward",
@@ -26,20 +25,6 @@ PHASE_OF = {  # what a device runs as one backward pass, the trace tells apart
 UNATTRIBUTED = "(not attributed)"
 MODEL = "(the model itself)"
 SHOWN = 24  # layers in a table or picture for people; the rest are added up in one row
-
-
-@dataclass(frozen=True, eq=False)
-class LayerTimes:
-    """Where one unprofiled step's time went, by the shares that a profiled pass of its own shows.
-
-    seconds: float64 (layers, phases); with `unattributed_s` they add up to the step.
-    """
-
-    layers: tuple[str, ...]  # module paths
-    seconds: np.ndarray
-    unattributed_s: float  # for the work of the device that belongs to no layer that is known
-    profiled_s: float  # of kernels (on a CPU: of ops) in a step while they were profiled
-    note: str = ""  # why nothing could be attributed
 
 
 def layer_table(result: Result):

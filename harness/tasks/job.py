@@ -17,7 +17,7 @@ from harness.store import tracking
 from harness.store.files import RESULT, read_parent
 from harness.tasks.failures import explained, forget
 from harness.text.console import progress
-from harness.training.data import schema_of
+from harness.training.data.sources import schema_of
 
 LOG = logging.getLogger(__name__)
 LONGEST_NAME = 22  # characters of a run's name that MLflow shows

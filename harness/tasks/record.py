@@ -10,7 +10,6 @@ from typing import Any
 import baselines
 from baselines.recorded import RECORDED, read_recorded
 from baselines.vocabulary import MODES, RECORDED_SCOPES
-from harness import training
 from harness.settings import shipped
 from harness.settings.errors import ConfigError, RecordError
 from harness.settings.fields import above_zero, between, check, some_of
@@ -20,7 +19,8 @@ from harness.tasks.job import Job
 from harness.text.console import console, progress, show
 from harness.text.table import Table
 from harness.text.units import ms
-from harness.training.grid import Cell, grid, remaining, work_through
+from harness.training.grid import GridCell, grid, remaining, work_through
+from harness.training.modes import measure, plan_of
 
 LOG = logging.getLogger(__name__)
 VENDORS = {"nvidia", "amd", "intel", "apple", "r", "tm", "cpu", "processor"}  # words left out of file names
@@ -74,8 +74,9 @@ def record(job: Job) -> dict:
     return {"recorded": len(written), "left": _count(one.cell for one in left)}
 
 
-def recorded(todo: list[Cell], config: RunConfig, device: str, target: Path, until_s: float, out: Any) -> tuple:
-    """(paths written to the folder `target`, Lefts) of the Cells `todo`; none begins after `until_s` on the clock."""
+def recorded(todo: list[GridCell], config: RunConfig, device: str, target: Path, until_s: float, out: Any) -> tuple:
+    """(paths written to the folder `target`, Lefts) of the GridCells `todo`; none begins after `until_s` on the clock."""
+    plan = plan_of(config.task.measurement_s, config.task.energy_window_s)
     written = []
     with progress(out) as (say, on_step):
 
@@ -84,7 +85,9 @@ def recorded(todo: list[Cell], config: RunConfig, device: str, target: Path, unt
             on_step(number - 1, len(todo), float("nan"))
 
         def measured(cell):
-            found, refusals = training.modes.measure(cell, config, device)
+            workload = shipped.workload_of(config, cell.workload)
+            precision = shipped.precision_of(config, cell.precision)
+            found, refusals = measure(cell, device, workload, precision, config.task.scopes, plan, config.seed)
             for one, text in found:
                 written.append(target / file_name(one))
                 files.write(written[-1], text)
@@ -97,8 +100,8 @@ def recorded(todo: list[Cell], config: RunConfig, device: str, target: Path, unt
         return written, work_through(todo, measured, until_s, begin=begin)
 
 
-def cells(config: RunConfig, device: str) -> list[Cell]:
-    """The Cells that the settings ask for on a torch device, the most telling first."""
+def cells(config: RunConfig, device: str) -> list[GridCell]:
+    """The GridCells that the settings ask for on a torch device, the most telling first."""
     settings = config.task
     modes = tuple(mode for mode in dict.fromkeys(settings.modes) if mode != "graphs" or device.startswith("cuda"))
     if not modes:
@@ -108,7 +111,7 @@ def cells(config: RunConfig, device: str) -> list[Cell]:
         if not shipped.precision_of(config, precision).trains:
             raise ConfigError(f"precision {precision} is simulated only: record fp32, tf32, bf16 or fp16")
     if not (settings.workloads or settings.batches or settings.precisions):
-        return [Cell(config.workload.name, config.batch_size, config.precision.name, modes)]
+        return [GridCell(config.workload.name, config.batch_size, config.precision.name, modes)]
     names = shipped.matching(settings.workloads) if settings.workloads else [config.workload.name]
     own_batches = {name: shipped.workload_of(config, name).batch_size for name in names}
     return grid(own_batches, settings.batches or [config.batch_size], precisions, modes)
@@ -123,7 +126,7 @@ def of_device(folder, name):
 
 
 def done_keys(measurements, scopes):
-    """The set of keys, as `Cell.key` gives them, of which every scope is among `measurements`."""
+    """The set of keys, as `GridCell.key` gives them, of which every scope is among `measurements`."""
     found = {((one.workload, one.batch_size, one.precision, one.mode), one.scope) for one in measurements}
     return {key for key, _ in found if all((key, scope) in found for scope in scopes)}
 

@@ -1,14 +1,17 @@
 """Which measurements to record, in which order and within which time: values in, values out, no device."""
 
+from __future__ import annotations
+
 import math
 import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 BUDGET = "no time was left (record.budget_s)"
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridCell:
     """What is measured together: one step in several modes, whose samples are interleaved."""
 
     workload: str
@@ -17,11 +20,11 @@ class Cell:
     modes: tuple[str, ...]
     telling: bool = True  # whether this is the batch by which the workload is best judged
 
-    def key(self, mode):
+    def key(self, mode: str) -> tuple[str, int, str, str]:
         """What tells the measurement of `mode` from those of other cells."""
         return self.workload, self.batch_size, self.precision, mode
 
-    def without(self, modes):
+    def without(self, modes: Collection[str]) -> GridCell:
         """This cell with its other modes only."""
         return replace(self, modes=tuple(mode for mode in self.modes if mode not in modes))
 
@@ -39,12 +42,14 @@ class Refusal:
 class Left:
     """A cell that was not measured, and why."""
 
-    cell: Cell
+    cell: GridCell
     why: str
 
 
-def grid(own_batches, batches, precisions, modes):
-    """The Cells of all combinations, in the order in which they are worth having.
+def grid(
+    own_batches: Mapping[str, int], batches: Sequence[int], precisions: Sequence[str], modes: Sequence[str]
+) -> list[GridCell]:
+    """The cells of all combinations, in the order in which they are worth having.
 
     own_batches: {workload: the batch it is trained at}, batches, precisions, modes: each in the order of their worth.
     First eager and CUDA graphs at the workload's telling batch, the one of `batches` that is nearest to its own in
@@ -59,23 +64,29 @@ def grid(own_batches, batches, precisions, modes):
     rounds = [(rank, quick) for rank in range(len(set(batches)))] if quick else []
     rounds += [(0, ("compiled",))] if "compiled" in modes else []
     return [
-        Cell(workload, ranked[workload][rank], precision, together, telling=rank == 0)
+        GridCell(workload, ranked[workload][rank], precision, together, telling=rank == 0)
         for rank, together in rounds
         for precision in precisions
         for workload in own_batches
     ]
 
 
-def remaining(cells, done):
-    """`cells` without the modes whose `Cell.key` is in the set `done`; a cell left without a mode goes."""
+def remaining(cells: Sequence[GridCell], done: Collection[tuple]) -> list[GridCell]:
+    """`cells` without the modes whose `GridCell.key` is in the set `done`; a cell left without a mode goes."""
     left = (cell.without([mode for mode in cell.modes if cell.key(mode) in done]) for cell in cells)
     return [cell for cell in left if cell.modes]
 
 
-def work_through(cells, measure, until_s, clock=time.monotonic, begin=lambda number, cell: None):
+def work_through(
+    cells: Sequence[GridCell],
+    measure: Callable[[GridCell], Sequence[Refusal]],
+    until_s: float,
+    clock: Callable[[], float] = time.monotonic,
+    begin: Callable[[int, GridCell], None] = lambda number, cell: None,
+) -> list[Left]:
     """Measure cell after cell and return the Lefts, those that no time was left for among them.
 
-    measure: function (Cell) that keeps what it finds and returns the Refusals. No cell begins when `clock()` has
+    measure: function (cell) that keeps what it finds and returns the Refusals. No cell begins when `clock()` has
     reached `until_s`, but for the first, so that repeated calls come to an end. A batch that does not fit ends the
     larger ones of its workload, precision and mode. begin: told the number of each cell, from 1, before it is measured.
     """

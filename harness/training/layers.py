@@ -1,23 +1,44 @@
 """Where a real step's time goes, layer by layer: shares from a profiled pass, scaled to the unprofiled step time."""
 
+from __future__ import annotations
+
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from accel_model.types import Phase
-from harness.capture.attribution import Attribution
-from harness.report.layers import PHASES, LayerTimes
-from harness.training import data
+from harness import capture
+from harness.training.data.samples import Samples, batches
 from harness.training.profiler import label, labelled_seconds, profiled
 from harness.training.step import build_step
 from harness.training.train import matrix_precision, seeded
 
+if TYPE_CHECKING:
+    from harness.settings.schema import RunConfig
+
+PHASES = ("forward", "backward", "update")  # of a device, which runs dgrad, wgrad and recompute as one backward pass
 STEPS = 5  # profiled, fewer where they would take longer than PASS_S
 PASS_S = 10.0
 
 
-def layer_times(config, device, step_s, samples):
+@dataclass(frozen=True, eq=False)
+class LayerTimes:
+    """Where one unprofiled step's time went, by the shares that a profiled pass of its own shows.
+
+    seconds: float64 (layers, phases); with `unattributed_s` they add up to the step.
+    """
+
+    layers: tuple[str, ...]  # module paths
+    seconds: np.ndarray
+    unattributed_s: float  # for the work of the device that belongs to no layer that is known
+    profiled_s: float  # of kernels (on a CPU: of ops) in a step while they were profiled
+    note: str = ""  # why nothing could be attributed
+
+
+def layer_times(config: RunConfig, device: str, step_s: float, samples: Samples) -> LayerTimes:
     """The LayerTimes of one training step on `device`, which add up to `step_s`.
 
     samples: the Samples that were trained on. Every op runs under a label of its own in torch's profiler, which slows
@@ -25,7 +46,7 @@ def layer_times(config, device, step_s, samples):
     in a few ops, is spread over the layers by their number of parameters.
     """
     steps = int(np.clip(PASS_S / step_s, 1, STEPS))
-    loader = data.batches(samples.train, config.batch_size, config.data, config.seed, True, device)
+    loader = batches(samples.train, config.batch_size, config.data, config.seed, True, device)
     with seeded(config.seed), matrix_precision(config.precision):
         step = build_step(config.workload, config.precision, config.batch_size, device)
         step.copy_in(*next(iter(loader)))
@@ -39,7 +60,13 @@ def layer_times(config, device, step_s, samples):
     return scaled(found, spare_s, places, _parameters(step.model), step_s)
 
 
-def scaled(found, spare_s, places, parameters, step_s):
+def scaled(
+    found: Mapping[int, float],
+    spare_s: float,
+    places: Sequence[tuple[int, str | None, str]],
+    parameters: Mapping[str, int],
+    step_s: float,
+) -> LayerTimes:
     """The LayerTimes of what was found under each label.
 
     found: {label: seconds}. spare_s: seconds of work without a label. places: (step, module path, phase) of each label,
@@ -71,13 +98,12 @@ def scaled(found, spare_s, places, parameters, step_s):
 
 def _labelled(step, number, places):
     """Run `step` with a label around every op; adds (number, module path, phase) of each label to `places`."""
-    attribution = Attribution(lambda module: None, lambda tensor: None)
-    attribution.name_modules(step.model, "")
+    attribution = _attribution(step.model)
     labels = _Labels(attribution, number, places)
     update = step.optimizer.register_step_pre_hook(lambda *_: labels.updates(True))
     done = step.optimizer.register_step_post_hook(lambda *_: labels.updates(False))
     try:
-        with attribution.watching(), labels:
+        with attribution.watching(), capture.every_op(labels.run):
             step.compute()
     finally:
         update.remove()
@@ -86,8 +112,7 @@ def _labelled(step, number, places):
 
 def _parameters(model):
     """{module path: number of the trained parameters that are its own}; a shared parameter counts once."""
-    attribution = Attribution(lambda module: None, lambda tensor: None)
-    attribution.name_modules(model, "")
+    attribution = _attribution(model)
     counts = defaultdict(int)
     for parameter in model.parameters():
         if parameter.requires_grad:
@@ -95,24 +120,31 @@ def _parameters(model):
     return dict(counts)
 
 
-class _Labels(TorchDispatchMode):
+def _attribution(model):
+    """The Attribution of ops to the modules of `model` alone."""
+    attribution = capture.Attribution(lambda module: None, lambda tensor: None)
+    attribution.name_modules(model, "")
+    return attribution
+
+
+class _Labels:
     """Runs every op under a label of torch's profiler and keeps which layer and phase each label stands for."""
 
     def __init__(self, attribution, step, places):
-        super().__init__()
         self._attribution, self._step, self._places = attribution, step, places
         self._updating = self._went_back = False
 
     def updates(self, now):
         self._updating = now
 
-    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+    def run(self, op, args, kwargs):
+        """What `op` returns, run under the next label."""
         place = self._attribution.place()
         phase = self._phase(place)
         path = None if phase == "update" else self._attribution.layers[place.layer]
         self._places.append((self._step, path, phase))
         with label(len(self._places) - 1):
-            outputs = op(*args, **(kwargs or {}))
+            outputs = op(*args, **kwargs)
         self._attribution.note(place.layer, (), works=True)
         return outputs
 

@@ -1,6 +1,7 @@
 """The models that torchvision does not have; each function takes num_classes and returns a module."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 
-def mlp(num_classes=10, inputs=784, hidden=(500, 300)):
+def mlp(num_classes: int = 10, inputs: int = 784, hidden: Sequence[int] = (500, 300)) -> nn.Sequential:
     """Fully connected network, 784-500-300-10 by default (LeCun et al., Proc. IEEE 86(11), 1998, section III.C.4)."""
     sizes = [inputs, *hidden]
     layers = {"flatten": nn.Flatten()}
@@ -17,7 +18,7 @@ def mlp(num_classes=10, inputs=784, hidden=(500, 300)):
     return _named(layers | {f"fc{len(sizes)}": nn.Linear(sizes[-1], num_classes)})
 
 
-def lenet5(num_classes=10):
+def lenet5(num_classes: int = 10) -> nn.Sequential:
     """LeNet-5 for 1x28x28 (LeCun et al., Proc. IEEE 86(11), 1998) with rectified units, max pooling and a full C3."""
     return _named(
         {
@@ -40,7 +41,7 @@ def lenet5(num_classes=10):
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut without parameters (He et al., CVPR 2016, section 4.2, option A)."""
 
-    def __init__(self, before, after, stride):
+    def __init__(self, before: int, after: int, stride: int):
         super().__init__()
         self.conv1 = nn.Conv2d(before, after, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(after)
@@ -48,14 +49,15 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(after)
         self.stride, self.widening = stride, after - before
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x: float (batch, before, height, width); returns (batch, after, height / stride, width / stride)."""
         y = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
         if self.widening or self.stride > 1:
             x = functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.widening))
         return functional.relu(y + x)
 
 
-def cifar_resnet20(num_classes=10):
+def cifar_resnet20(num_classes: int = 10) -> nn.Sequential:
     """ResNet-20 for 3x32x32 (He et al., CVPR 2016, section 4.2, n = 3)."""
     layers = {"conv1": nn.Conv2d(3, 16, 3, 1, 1, bias=False), "bn1": nn.BatchNorm2d(16), "relu1": nn.ReLU()}
     before = 16
@@ -68,7 +70,7 @@ def cifar_resnet20(num_classes=10):
     return _named(layers | head)
 
 
-def cifar_vgg16(num_classes=10):
+def cifar_vgg16(num_classes: int = 10) -> nn.Sequential:
     """VGG-16's thirteen convolutions for 3x32x32 with batch normalisation and one linear layer."""
     layers, before = {}, 3
     for stage, (width, count) in enumerate(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)), 1):
@@ -84,14 +86,15 @@ def cifar_vgg16(num_classes=10):
 class Decoder(nn.Module):
     """One pre-norm transformer block with causal attention (Radford et al., 2019)."""
 
-    def __init__(self, width, heads):
+    def __init__(self, width: int, heads: int):
         super().__init__()
         self.heads = heads
         self.ln1, self.ln2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.projection = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x: float (batch, length, width); returns the same shape."""
         batch, length, width = x.shape
         split = self.qkv(self.ln1(x)).view(batch, length, 3, self.heads, width // self.heads)
         q, k, v = split.permute(2, 0, 3, 1, 4)
@@ -103,7 +106,7 @@ class Decoder(nn.Module):
 class GPT(nn.Module):
     """Decoder-only transformer over tokens; int64 (batch, length) to float (batch, length, vocabulary)."""
 
-    def __init__(self, vocabulary, layers, width, heads, context):
+    def __init__(self, vocabulary: int, layers: int, width: int, heads: int, context: int):
         super().__init__()
         self.tokens, self.positions = nn.Embedding(vocabulary, width), nn.Embedding(context, width)
         self.blocks = nn.Sequential(*(Decoder(width, heads) for _ in range(layers)))
@@ -112,12 +115,13 @@ class GPT(nn.Module):
         for weight in (self.tokens.weight, self.positions.weight):
             nn.init.normal_(weight, std=0.02)
 
-    def forward(self, tokens):
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """tokens: int64 (batch, length); returns a score for each next token, float (batch, length, vocabulary)."""
         x = self.tokens(tokens) + self.positions(torch.arange(tokens.shape[1], device=tokens.device))
         return self.head(self.norm(self.blocks(x)))
 
 
-def gpt(num_classes=256, layers=6, width=384, heads=6, context=256):
+def gpt(num_classes: int = 256, layers: int = 6, width: int = 384, heads: int = 6, context: int = 256) -> GPT:
     """GPT-2-style decoder over `num_classes` tokens with tied input and output embedding (Radford et al., 2019)."""
     return GPT(num_classes, layers, width, heads, context)
 

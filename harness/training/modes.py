@@ -1,34 +1,68 @@
 """A training step measured in several modes and scopes, beside the training or for a file: what fails is told."""
 
+from __future__ import annotations
+
 import gc
 import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import baselines
+from baselines.recorded import to_json
 from harness.settings.errors import HalfstepError, NoRoomError
-from harness.training.grid import Refusal
+from harness.training.data.samples import Samples, batches, random_batch
+from harness.training.grid import GridCell, Refusal
+from harness.training.step import build_step
+from harness.training.train import forever, seeded
+
+if TYPE_CHECKING:
+    from harness.settings.schema import PrecisionConfig, RunConfig, WorkloadConfig
 
 LOG = logging.getLogger(__name__)
 TRAINED = ("eager", "step_and_copy")  # the mode and scope that the training itself measures
 
 
-def in_modes(workload, precision, batch_size, device, modes, scopes, plan, seed, loader=None):
-    """([Measurement], [Refusal]) of a training step of `workload`; whatever goes wrong with a mode is its Refusal.
+@dataclass(frozen=True)
+class Ways:
+    """In which modes and scopes a step is measured, and with how many samples."""
 
-    workload: WorkloadConfig. precision: PrecisionConfig. plan: baselines.Plan. loader: of training batches, for the
-    scope "step_and_loading"; in the others what is timed begins when a batch of random data lies in the host's memory.
+    modes: tuple[str, ...]
+    scopes: tuple[str, ...]
+    plan: baselines.Plan
+
+
+def plan_of(measurement_s: float, energy_window_s: float) -> baselines.Plan:
+    """The Plan of a measurement whose samples take `measurement_s` at most and its energy `energy_window_s`."""
+    return baselines.Plan(
+        budget_s=measurement_s,
+        warmup_limit_s=min(measurement_s, baselines.Plan.warmup_limit_s),
+        energy_window_s=energy_window_s,
+    )
+
+
+def in_modes(
+    workload: WorkloadConfig,
+    precision: PrecisionConfig,
+    batch_size: int,
+    device: str,
+    ways: Ways,
+    seed: int,
+    loader: Iterable | None = None,
+) -> tuple[list[baselines.Measurement], list[Refusal]]:
+    """The Measurements of a training step of `workload`; whatever goes wrong with a mode is its Refusal.
+
+    loader: of training batches, for the scope "step_and_loading"; in the others what is timed begins when a batch of
+    random data lies in the host's memory.
     """
-    from harness.training import data
-    from harness.training.step import build_step
-    from harness.training.train import forever, seeded
-
     try:
         with seeded(seed):
             step = build_step(workload, precision, batch_size, device)
             found, refused = baselines.measure_all(
                 step,
                 device,
-                modes,
-                scopes,
+                ways.modes,
+                ways.scopes,
                 subject=baselines.Subject(
                     workload=workload.name,
                     model=workload.target,
@@ -37,52 +71,73 @@ def in_modes(workload, precision, batch_size, device, modes, scopes, plan, seed,
                     dataset="synthetic",
                     input_shape="x".join(map(str, workload.input_shape)),
                 ),
-                batch=data.random_batch(step, workload, seed),
+                batch=random_batch(step, workload, seed),
                 batches=forever(loader) if loader is not None else None,
-                plan=plan,
+                plan=ways.plan,
             )
         return found, [refusal(mode, error) for mode, error in refused]
     except Exception as error:  # what surrounds the measuring outlives what one step raises
         LOG.info("%s at batch %s is not measured", workload.name, batch_size, exc_info=error)
-        return [], [refusal(mode, error) for mode in modes]
+        return [], [refusal(mode, error) for mode in ways.modes]
     finally:
         gc.collect()  # what a failure left behind would keep the device's memory
 
 
-def beside_training(config, device, samples, say=lambda text: None):
-    """([Measurement], [Refusal]) of every mode and scope of config.baseline that the training itself does not measure.
+def beside_training(
+    config: RunConfig, device: str, samples: Samples | None, say: Callable[[str], None] = lambda text: None
+) -> tuple[list[baselines.Measurement], list[Refusal]]:
+    """The Measurements of every mode and scope of config.baseline that the training itself does not measure.
 
-    samples: the Samples that were trained on. CUDA graphs are left out where there is no CUDA.
+    samples: what was trained on. CUDA graphs are left out where there is no CUDA.
     """
-    from harness.training import data
-
     settings = config.baseline
     modes = [mode for mode in dict.fromkeys(settings.modes) if mode != "graphs" or device.startswith("cuda")]
-    if list(dict.fromkeys(settings.scopes)) == [TRAINED[1]]:
+    scopes = tuple(dict.fromkeys(settings.scopes))
+    if scopes == TRAINED[1:]:
         modes = [mode for mode in modes if mode != TRAINED[0]]
     if not modes:
         return [], []
     say(f"Timing the step in mode {' and '.join(modes)}")
-    plan = baselines.Plan(
-        budget_s=settings.measurement_s,
-        warmup_limit_s=min(settings.measurement_s, baselines.Plan.warmup_limit_s),
-        energy_window_s=min(settings.measurement_s, baselines.Plan.energy_window_s),
-    )
+    plan = plan_of(settings.measurement_s, min(settings.measurement_s, baselines.Plan.energy_window_s))
     found, refused = in_modes(
         config.workload,
         config.precision,
         config.batch_size,
         device,
-        tuple(modes),
-        tuple(dict.fromkeys(settings.scopes)),
-        plan,
+        Ways(tuple(modes), scopes, plan),
         config.seed,
-        data.batches(samples.train, config.batch_size, config.data, config.seed, True, device),
+        batches(samples.train, config.batch_size, config.data, config.seed, True, device),
     )
     return [one for one in found if (one.mode, one.scope) != TRAINED], refused
 
 
-def refusal(mode, error):
+def measure(
+    cell: GridCell,
+    device: str,
+    workload: WorkloadConfig,
+    precision: PrecisionConfig,
+    scopes: Sequence[str],
+    plan: baselines.Plan,
+    seed: int,
+) -> tuple[list[tuple[baselines.Measurement, str]], list[Refusal]]:
+    """([(Measurement, text of its file)], [Refusal]) of a cell; whatever goes wrong with it is a Refusal.
+
+    On random data: what is timed begins when a batch lies in the host's memory. workload, precision: those that the
+    cell names. Energy is counted in telling cells only.
+    """
+    plan = plan if cell.telling else replace(plan, energy_window_s=0)
+    ways = Ways(cell.modes, tuple(scopes), plan)
+    found, refused = in_modes(workload, precision, cell.batch_size, device, ways, seed)
+    texts = []
+    for one in found:
+        try:
+            texts.append((one, to_json(one)))
+        except baselines.BaselineError as error:
+            refused.append(refusal(one.mode, error))
+    return texts, refused
+
+
+def refusal(mode: str, error: Exception) -> Refusal:
     """The Refusal of a mode for what was raised."""
     known = isinstance(error, HalfstepError | baselines.BaselineError)
     first = (str(error).strip().splitlines() or ["no reason given"])[0][:300]

@@ -1,27 +1,36 @@
 """What torch's profiler saw of labelled ops: the kernels they launched on a GPU, their own time on a CPU."""
 
+from __future__ import annotations
+
 import os
 from collections import defaultdict
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
 
-import torch
-from torch.profiler import ProfilerActivity, profile, record_function
+if TYPE_CHECKING:
+    from torch.autograd.profiler_util import FunctionEvent
 
 LABEL = "halfstep op "
 QUIET = "99"  # of KINETO_LOG_LEVEL: without it the profiler's library writes to the terminal of every program
 
 
-def label(number):
+def label(number: int) -> AbstractContextManager:
     """A context whose ops the profiler finds under `number`, a whole number that no other label has."""
+    from torch.profiler import record_function
+
     return record_function(f"{LABEL}{number}")
 
 
 @contextmanager
-def profiled(device):
+def profiled(device: str) -> Iterator[list[FunctionEvent]]:
     """Profile what is run inside on a torch device; yields a list that holds the profiler's events afterwards.
 
     On a device that the profiler does not know (Apple's) the list stays empty.
     """
+    import torch
+    from torch.profiler import ProfilerActivity, profile
+
     events = []
     activities = {"cpu": [], "cuda": [ProfilerActivity.CUDA], "xpu": [ProfilerActivity.XPU]}
     own = activities.get(torch.device(device).type)
@@ -34,7 +43,7 @@ def profiled(device):
     events.extend(found.events())
 
 
-def labelled_seconds(events, on_cpu):
+def labelled_seconds(events: Sequence[FunctionEvent], on_cpu: bool) -> tuple[dict[int, float], float]:
     """({label's number: seconds}, seconds that no label holds) of the profiler's events.
 
     events: torch's FunctionEvents, times in microseconds. on_cpu: take the time of the ops themselves; otherwise that
@@ -64,10 +73,12 @@ def _of_kernels(events):
 
     The profiler repeats every annotation, this file's labels too, on the device's own time line: these are no kernels.
     """
+    from torch.autograd import DeviceType
+
     annotations = {event.name for event in events if event.is_user_annotation}
     found, whole = defaultdict(float), 0.0
     for event in events:
-        if event.device_type is not torch.autograd.DeviceType.CPU:
+        if event.device_type is not DeviceType.CPU:
             whole += 0.0 if event.name in annotations else event.time_range.elapsed_us()
         elif event.kernels and (number := _owner(event)) is not None:
             found[number] += sum(one.duration for one in event.kernels if one.name not in annotations)

@@ -1,14 +1,19 @@
 """One training step of a workload: what is trained, measured and captured alike."""
 
-from inspect import signature
+from __future__ import annotations
 
-import torch
-from torch.nn import functional
+from inspect import signature
+from typing import TYPE_CHECKING
 
 from baselines import memory_is_full
 from harness.settings.errors import ConfigError, NoRoomError
 from harness.settings.schema import OptimizerName
 from harness.training.target import load_target
+
+if TYPE_CHECKING:
+    import torch
+
+    from harness.settings.schema import OptimizerConfig, PrecisionConfig, WorkloadConfig
 
 FIRST_SCALE = 1024.0  # of a float16 loss; torch's 65536 overflows at first and skips updates; it doubles in 2000 steps
 
@@ -20,7 +25,16 @@ class TrainingStep:
     loss (float, ()), and calling the step is `compute()` alone.
     """
 
-    def __init__(self, model, optimizer, inputs, targets, precision):
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        inputs: torch.Tensor,
+        targets: torch.Tensor,
+        precision: PrecisionConfig,
+    ):
+        import torch
+
         self.model, self.optimizer = model, optimizer
         self.inputs, self.targets = inputs, targets
         self.device = inputs.device
@@ -28,17 +42,23 @@ class TrainingStep:
         scales = self.autocast is torch.float16 and self.device.type == "cuda"
         self.scaler = torch.amp.GradScaler(self.device.type, init_scale=FIRST_SCALE) if scales else None
 
-    def copy_in(self, inputs, targets):
+    def copy_in(self, inputs: torch.Tensor, targets: torch.Tensor) -> None:
+        """Bring a batch from the host into the step's own tensors, without waiting for the device."""
         self.inputs.copy_(inputs, non_blocking=True)
         self.targets.copy_(targets, non_blocking=True)
 
-    def forward(self):
+    def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(scores, loss) of the batch in place; the loss is float (), of fp32."""
+        import torch
+        from torch.nn import functional
+
         with torch.autocast(self.device.type, dtype=self.autocast, enabled=self.autocast is not None):
             scores = self.model(self.inputs)
             # one score vector a target, whether a sample has one target (an image) or many (a text)
             return scores, functional.cross_entropy(scores.flatten(0, -2).float(), self.targets.flatten())
 
-    def compute(self):
+    def compute(self) -> torch.Tensor:
+        """Forward, backward and update; returns the loss, float (), detached."""
         self.optimizer.zero_grad(set_to_none=True)
         _, loss = self.forward()
         if self.scaler:
@@ -53,13 +73,16 @@ class TrainingStep:
     __call__ = compute
 
 
-def build_step(workload, precision, batch_size, device="cpu"):
+def build_step(
+    workload: WorkloadConfig, precision: PrecisionConfig, batch_size: int, device: str = "cpu"
+) -> TrainingStep:
     """The TrainingStep of a workload with an empty batch in place.
 
     As a careful owner would, on CUDA convolutions work in channels_last and the update is one fused kernel.
-    workload: WorkloadConfig. precision: PrecisionConfig. Raises ConfigError where the model cannot be built, and
-    NoRoomError where the device has no room for it.
+    Raises ConfigError where the model cannot be built, and NoRoomError where the device has no room for it.
     """
+    import torch
+
     try:
         model = build_model(workload).train()  # on the CPU, so that a seed gives the same weights on every device
         if torch.device(device).type != "cpu":
@@ -77,12 +100,14 @@ def build_step(workload, precision, batch_size, device="cpu"):
     return TrainingStep(model, optimizer, inputs, targets, precision)
 
 
-def build_model(workload):
+def build_model(workload: WorkloadConfig) -> torch.nn.Module:
     """The module that the function workload.target returns.
 
     The function gets workload.arguments, and `num_classes` where it takes it. Raises CaptureError where it cannot be
     imported, and ConfigError where it refuses its arguments or returns no module.
     """
+    import torch
+
     where = f"workload.target={workload.target}"
     build = load_target(workload.target)
     arguments = dict(workload.arguments)
@@ -103,11 +128,13 @@ def _takes(function, name):
     return name in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
 
 
-def channels_last(model, inputs):
+def channels_last(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
     """`inputs` laid out as batch, height, width, channels, and `model` in place, where the model convolves and runs so.
 
     A model that does not (a `view` of such a tensor is refused) keeps its layout, and `inputs` come back as they are.
     """
+    import torch
+
     if not any(isinstance(module, torch.nn.Conv2d) for module in model.modules()):
         return inputs
     laid_out = inputs.contiguous(memory_format=torch.channels_last)
@@ -125,8 +152,10 @@ def channels_last(model, inputs):
         model.train()
 
 
-def build_optimizer(config, model):
+def build_optimizer(config: OptimizerConfig, model: torch.nn.Module) -> torch.optim.Optimizer:
     """torch's own optimiser of that name over the parameters of `model` that are trained; fused on CUDA."""
+    import torch
+
     trained = [p for p in model.parameters() if p.requires_grad]
     if not trained:
         raise ConfigError("the model has no parameter to train")
@@ -139,13 +168,19 @@ def build_optimizer(config, model):
     return kind(trained, **common)
 
 
-def is_text(workload):
+def is_text(workload: WorkloadConfig) -> bool:
     """Whether the samples are sequences of tokens (one axis) rather than images."""
     return len(workload.input_shape) == 1
 
 
-def empty_batch(workload, batch_size, device):
-    """Inputs and targets of the workload's shapes: images with a class each, or tokens with the tokens after them."""
+def empty_batch(workload: WorkloadConfig, batch_size: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs and targets of the workload's shapes, on `device`: images with a class each, or tokens with the next ones.
+
+    Images are float32 (batch_size, *input_shape) with targets int64 (batch_size,); tokens and their targets are both
+    int64 (batch_size, *input_shape).
+    """
+    import torch
+
     shape = (batch_size, *workload.input_shape)
     if is_text(workload):
         return torch.zeros(shape, dtype=torch.long, device=device), torch.zeros(shape, dtype=torch.long, device=device)

@@ -2,15 +2,18 @@
 
 import sys
 import traceback
+from collections.abc import Callable
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
+from types import ModuleType
 
-from harness.settings.errors import CaptureError
+from harness.settings.errors import CaptureError, HalfstepError
 
 FORM = "write it as package.module:function, for example my_models.unet:build"
 
 
-def load_target(text):
+def load_target(text: str) -> Callable:
     """The callable that `text` names as `package.module:function`, importable from the current directory too.
 
     A dotted function (`module:Class.method`) is looked up step by step. Raises CaptureError where the module does not
@@ -20,17 +23,22 @@ def load_target(text):
     module_name, colon, attribute = text.partition(":")
     if not (module_name and colon and attribute):
         raise CaptureError(f"{where} names no function: {FORM}")
-    found = _import(module_name, where)
-    for name in attribute.split("."):
-        if not hasattr(found, name):
-            raise CaptureError(f"{where}: {module_name} has no {attribute!r}. {_choices(found)}")
-        found = getattr(found, name)
+    module = imported(module_name, where)
+    try:
+        found = attrgetter(attribute)(module)
+    except AttributeError as error:
+        choices = _choices(module if error.obj is None else error.obj)
+        raise CaptureError(f"{where}: {module_name} has no {attribute!r}. {choices}") from None
     if not callable(found):
         raise CaptureError(f"{where} is a {type(found).__name__}: name a function that builds and returns the step")
     return found
 
 
-def _import(name, where):
+def imported(name: str, where: str, kind: type[HalfstepError] = CaptureError) -> ModuleType:
+    """The module called `name`, importable from the current directory too.
+
+    Raises `kind` where there is none, or where it does not import; where: what names it, for the error.
+    """
     here = str(Path.cwd())
     added = here not in sys.path
     if added:
@@ -39,15 +47,15 @@ def _import(name, where):
         return import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            raise CaptureError(
+            raise kind(
                 f"{where}: there is no module {error.name!r}. Run from the folder that holds it, or install it"
             ) from None
-        raise CaptureError(f"{where}: {name} needs the module {error.name!r}, which is not installed") from None
+        raise kind(f"{where}: {name} needs the module {error.name!r}, which is not installed") from None
     except SyntaxError as error:
-        raise CaptureError(f"{where} has a syntax error at {error.filename}:{error.lineno}: {error.msg}") from None
+        raise kind(f"{where} has a syntax error at {error.filename}:{error.lineno}: {error.msg}") from None
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        raise CaptureError(
+        raise kind(
             f"{where} does not import: {type(error).__name__}: {error} at {frame.filename}:{frame.lineno}"
         ) from error
     finally:

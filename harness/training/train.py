@@ -1,30 +1,26 @@
 """The training loop: real training whose every step is timed, so that the measured step is the step that trained."""
 
+from __future__ import annotations
+
 import contextlib
 import gc
 import math
 import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from baselines import (
-    Measurement,
-    StepTimer,
-    Subject,
-    Timing,
-    device_context,
-    energy_counter,
-    from_samples,
-    matrix_settings,
-    memory_is_full,
-    meter,
-    remarks,
-)
+import baselines
+from baselines import Measurement, Subject, Timing
 from harness.settings.errors import TrainingError
-from harness.training import data
-from harness.training.step import build_step
+from harness.training.data.samples import Samples, batches
+from harness.training.data.sources import load
+from harness.training.step import TrainingStep, build_step
+
+if TYPE_CHECKING:
+    from harness.settings.schema import PrecisionConfig, RunConfig
 
 LOOK_EVERY = 20  # steps between two looks at the loss, each of which waits for the device
 EVALUATION_SHARE = 0.25  # of the training budget that the held-out samples may take at most
@@ -42,25 +38,29 @@ class Training:
     steps_per_epoch: int
     steps_s: float  # sum of all its steps
     wall_s: float  # the whole loop, with the loading of data
-    samples: data.Samples
+    samples: Samples
     stopped_by: str  # what ended it: epochs, steps or budget
     parameters: int  # trained weights
 
 
-def train(config, device, on_step=lambda done, total, loss: None):
+def train(
+    config: RunConfig, device: str, on_step: Callable[[int, float, float], None] = lambda done, total, loss: None
+) -> Training:
     """Train the workload of `config` (RunConfig) on a torch device as config.train says.
 
     on_step: called after every step with steps done, steps planned and the last loss looked at (NaN before the first).
     Raises DataError for missing samples and TrainingError where the loss diverges or memory runs out.
     """
+    import torch
+
     workload, settings = config.workload, config.train
-    samples = data.load(config.data, workload, config.batch_size, config.seed)
-    loader = data.batches(samples.train, config.batch_size, config.data, config.seed, True, device)
+    samples = load(config.data, workload, config.batch_size, config.seed)
+    loader = batches(samples.train, config.batch_size, config.data, config.seed, True, device)
     planned = min(settings.epochs * len(loader), settings.steps or math.inf)
     with seeded(config.seed), matrix_precision(config.precision), explained_memory(config, device):
         step = build_step(workload, config.precision, config.batch_size, device)
-        energy_so_far = meter(energy_counter(device))
-        timer, losses, seen, started = StepTimer(device), [], math.nan, time.perf_counter()
+        energy_so_far = baselines.meter(baselines.energy_counter(device))
+        timer, losses, seen, started = baselines.StepTimer(device), [], math.nan, time.perf_counter()
         stopped_by = "steps" if settings.steps and planned == settings.steps else "epochs"
         for inputs, targets in forever(loader):
             with timer:
@@ -76,12 +76,12 @@ def train(config, device, on_step=lambda done, total, loss: None):
                 break
         taken_s = timer.samples_s()
         wall_s, (energy_j, energy_note) = time.perf_counter() - started, energy_so_far(len(losses))
-        context = device_context(device)
+        context = baselines.device_context(device)
         _finite(losses, workload)
         accuracy, evaluated = evaluate(step, samples, config, device)
     warmup = min(settings.warmup, len(taken_s) - 1)
     return Training(
-        measurement=from_samples(
+        measurement=baselines.from_samples(
             taken_s[warmup:],
             Subject(
                 workload=workload.name,
@@ -95,7 +95,7 @@ def train(config, device, on_step=lambda done, total, loss: None):
             Timing(warmup=warmup),
             energy_j=energy_j,
             energy_note=energy_note,
-            notes="; ".join(remarks(context)),
+            notes="; ".join(baselines.remarks(context)),
         ),
         losses=torch.stack(losses).double().cpu().numpy(),
         accuracy=accuracy,
@@ -110,20 +110,22 @@ def train(config, device, on_step=lambda done, total, loss: None):
     )
 
 
-@torch.no_grad()
-def evaluate(step, samples, config, device):
+def evaluate(step: TrainingStep, samples: Samples, config: RunConfig, device: str) -> tuple[float, int]:
     """Share of held-out targets that the model ranks first, and how many samples that is over.
 
     Returns (NaN, 0) for synthetic data. Stops after EVALUATION_SHARE of the training budget.
     """
+    import torch
+
     if not samples.real:
         return math.nan, 0
     step.model.eval()
     right = targets_seen = seen = 0
     started = time.perf_counter()
-    for inputs, targets in data.batches(samples.held_out, config.batch_size, config.data, config.seed, False, device):
+    for inputs, targets in batches(samples.held_out, config.batch_size, config.data, config.seed, False, device):
         step.inputs, step.targets = inputs.to(device), targets.to(device)
-        scores, _ = step.forward()
+        with torch.no_grad():
+            scores, _ = step.forward()
         right += int((scores.flatten(0, -2).argmax(-1) == step.targets.flatten()).sum())
         targets_seen += step.targets.numel()
         seen += len(inputs)
@@ -134,28 +136,30 @@ def evaluate(step, samples, config, device):
 
 
 @contextlib.contextmanager
-def seeded(seed):
+def seeded(seed: int) -> Iterator[None]:
     """Random numbers of torch that start from `seed`, and go on where they were afterwards."""
+    import torch
+
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
 
 
-def matrix_precision(precision):
+def matrix_precision(precision: PrecisionConfig) -> contextlib.AbstractContextManager:
     """Let a GPU round fp32 matrix operands to TF32 only where `precision` (PrecisionConfig) says so.
 
     And, as its owner would, search for the fastest convolutions: the shapes of a step do not change.
     """
-    return matrix_settings(precision.tf32)
+    return baselines.matrix_settings(precision.tf32)
 
 
 @contextlib.contextmanager
-def explained_memory(config, device):
+def explained_memory(config: RunConfig, device: str) -> Iterator[None]:
     """Turn torch's ways of saying that memory ran out into one TrainingError."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if memory_is_full(error):
+        if baselines.memory_is_full(error):
             raise TrainingError(
                 f"{config.workload.name} at batch {config.batch_size} does not fit the memory of {device}: "
                 f"give a smaller one, e.g. batch_size={max(config.batch_size // 2, 1)}"
@@ -163,8 +167,10 @@ def explained_memory(config, device):
         raise
 
 
-def check_memory(needed_bytes, config, device):
+def check_memory(needed_bytes: int, config: RunConfig, device: str) -> None:
     """Raise TrainingError where a step that holds `needed_bytes` at its peak does not fit what `device` has free."""
+    import torch
+
     device = torch.device(device)
     if device.type == "cuda":
         gc.collect()  # what an earlier run of this process left to torch is free too
@@ -182,7 +188,7 @@ def check_memory(needed_bytes, config, device):
         )
 
 
-def forever(loader):
+def forever(loader: Iterable) -> Iterator:
     """Batches of one pass over the samples after the other."""
     while True:
         yield from loader

@@ -12,7 +12,8 @@ CONF = ROOT / "conf"
 def halfstep(*arguments, folder, python_path=None, root=ROOT, timeout_s=300, **options):
     """Run the program with `arguments` in `folder`; returns the finished process with its output as text.
 
-    python_path: a folder whose sitecustomize.py runs first. root: of the program's packages. options: of subprocess.run.
+    python_path: a folder whose sitecustomize.py runs first. root: of the program's packages. options: of
+    subprocess.run.
     """
     paths = [str(path) for path in (python_path, root) if path]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "200"}

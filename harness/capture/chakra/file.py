@@ -8,6 +8,7 @@ dies after its last use. Recomputed forward work is not told from the backward p
 import json
 from pathlib import Path
 
+from accel_model import Trace
 from accel_model.errors import TraceError
 from harness.capture.chakra.walk import Walk
 from harness.settings.errors import CaptureError
@@ -17,7 +18,7 @@ LARGEST_FILE = 512 * 2**20  # bytes
 LARGEST_COUNT = 1_000_000  # nodes
 
 
-def load(path):
+def load(path: str | Path) -> Trace:
     """The Trace of the training step in an execution trace file; executes nothing that it holds.
 
     Raises CaptureError where the file is missing, too large, of another schema, damaged, or holds no framework call.

@@ -1,13 +1,17 @@
 """Rows of a trace from calls that a file records: shapes and storage numbers in place of tensors."""
 
+from __future__ import annotations
+
 import math
 import re
+from collections.abc import Sequence
 
 import torch
 
+from accel_model import Trace
 from accel_model.types import Phase, Role
 from harness.capture.assemble import give_roles, to_trace
-from harness.capture.attribution import Made, Place
+from harness.capture.attribution import Made, OpPlace
 from harness.capture.formulas.parts import Call, OpInfo, info_of
 from harness.capture.formulas.table import formula_of
 from harness.capture.storages import Origin, Stored, extent
@@ -73,26 +77,25 @@ class Walk:
     """
 
     def __init__(self, path, roles):
-
         self._path, self._known = path, roles
         self.entries, self.rows = [], []
         self._live, self._last_use, self._made = {}, {}, {}
         self._taken_as = {}  # id of an entry -> names of the arguments it was given as
         self._writer = Writer(self, self.rows)
 
-    def of(self, tensor):
+    def of(self, tensor: Shadow) -> Stored:
+        """The Stored of a Shadow's storage."""
         return tensor.stored
 
-    def over(self, nodes):
-        """Visit all nodes; returns this walk."""
-
+    def over(self, nodes: Sequence) -> Walk:
+        """Visit all nodes (chakra.file's, sorted by number); returns this walk."""
         children, numbers = {}, {node.number for node in nodes}
         for node in nodes:
             if node.parent >= node.number or node.parent not in numbers:
                 children.setdefault(None, []).append(node)
             else:
                 children.setdefault(node.parent, []).append(node)
-        waiting = [(node, Place(0, Phase.FORWARD)) for node in reversed(children.get(None, []))]
+        waiting = [(node, OpPlace(0, Phase.FORWARD)) for node in reversed(children.get(None, []))]
         while waiting:
             node, place = waiting.pop()
             inner = children.get(node.number, [])
@@ -103,7 +106,7 @@ class Walk:
                 self._note_inner(inner, children, self._made[node.sequence])
         return self
 
-    def roles(self):
+    def roles(self) -> dict[int, Role]:
         """{number of an entry: Role} of parameters, buffers and optimiser state, from what was done to them."""
         found = {}
         in_forward = {id(use[0]) for row in self.rows if row.phase is Phase.FORWARD for use in row.uses}
@@ -119,9 +122,8 @@ class Walk:
                 found[number] = Role.OPTIMIZER_STATE
         return found
 
-    def trace(self, meta):
+    def trace(self, meta: dict) -> Trace:
         """The Trace of the rows; raises CaptureError where there are none."""
-
         if not self.rows:
             raise CaptureError(f"{self._path} holds no framework call with tensors: record a training step")
         for row, op in zip(self.rows, range(len(self.rows)), strict=True):
@@ -134,19 +136,17 @@ class Walk:
         return to_trace(self.rows, self.entries, [""], self._writer.uncounted, meta)
 
     def _place(self, node, place, inner):
-
         if node.name.startswith(("Optimizer.step", "Optimizer.zero_grad")):
-            return Place(0, Phase.UPDATE)
+            return OpPlace(0, Phase.UPDATE)
         if node.name.startswith("autograd::engine::evaluate_function"):
             if "AccumulateGrad" in node.name:
-                return Place(0, Phase.WGRAD, backward=True)
+                return OpPlace(0, Phase.WGRAD, backward=True)
             made = [self._made.get(child.sequence) for child in inner if not child.schema and child.sequence >= 0]
-            return Place(0, None, True, made[0] if made else None)
+            return OpPlace(0, None, True, made[0] if made else None)
         return place
 
     def _visit(self, node, place, has_children):
         """Write the rows of a call; returns whether that covers the calls inside it."""
-
         info = _info_of(node.schema)
         if info is None:
             return False
@@ -172,7 +172,6 @@ class Walk:
         return True
 
     def _note(self, node, place, arguments, tensors):
-
         for name in (*WEIGHTS, *BUFFERS):
             for tensor in _tensors([arguments.get(name)]):
                 if not place.backward:
@@ -193,7 +192,6 @@ class Walk:
 
     def _resolve(self, inputs, outputs):
         """Give every tensor its Stored; returns the outputs whose storage is none of the inputs'."""
-
         given = {t.number for t in inputs}
         for tensor in inputs:
             tensor.stored = self._entry(tensor, self._live.get(tensor.number), True, Origin.DATA)
@@ -206,7 +204,6 @@ class Walk:
         return fresh
 
     def _entry(self, tensor, entry, existed, origin):
-
         size = max(extent(tensor), 1)
         if entry is None:
             role = self._known.get(len(self.entries)) if existed else None
@@ -214,9 +211,7 @@ class Walk:
                 origin = Origin.WEIGHT
             elif role is not None:
                 origin = Origin.CONSTANT
-            entry = Stored(
-                size, tensor.dtype, tensor.element_size(), tensor.shape, role, origin, existed, len(self.rows)
-            )
+            entry = Stored(size, tensor, role, origin, existed, len(self.rows))
             self.entries.append(entry)
         if size > entry.bytes:
             entry.bytes, entry.elements = size, size // tensor.element_size()
@@ -238,7 +233,6 @@ class Walk:
 
 
 def _shadow(value, shape, strides, dtype):
-
     _, storage, offset, _, element_size, *_ = value
     if not isinstance(shape, list) or not all(isinstance(x, int) and 0 <= x < LARGEST_SIZE for x in (*shape, offset)):
         raise ValueError(f"a tensor has the shape {shape}")
@@ -263,7 +257,6 @@ def _tensors(values):
 
 def _info_of(schema):
     """The OpInfo of an op by the text of its schema; None for what is no framework call."""
-
     named = re.match(r"(\w+)::(\w+)(?:\.(\w+))?\(", schema)
     if named is None:
         return None

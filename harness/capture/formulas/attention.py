@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from accel_model.types import Kind
 from harness.capture.formulas.matmul import product
-from harness.capture.formulas.parts import Touch
+from harness.capture.formulas.parts import Call, Part, Touch
 
 SOFTMAX, AGAIN, SOFTMAX_GRADIENT = 5, 2, 4  # elementary operations per score
 
@@ -25,59 +25,44 @@ class _Sizes:
         self.scores = self.groups * self.queries * self.keys
 
 
-def forward(call, heads_last=False):
+def forward(call: Call, heads_last: bool = False) -> list[Part]:
     query, key, value = call["query"], call["key"], call["value"]
     s = _Sizes(query, key, value, heads_last)
     out, *statistics = call.outputs
     mask = _mask(call)
-    scores = product(
-        s.groups, s.queries, s.keys, s.width, query, key, None, mask, Kind.ATTENTION, vector_ops=SOFTMAX * s.scores
-    )
-    values = product(s.groups, s.queries, s.value_width, s.keys, None, value, out, (), Kind.ATTENTION)
+    scores = product((s.groups, s.queries, s.keys, s.width), query, key, None, mask, Kind.ATTENTION)
+    scores = replace(scores, vector_ops=SOFTMAX * s.scores)
+    values = product((s.groups, s.queries, s.value_width, s.keys), None, value, out, (), Kind.ATTENTION)
     logsumexp = next((t for t in statistics if t is not None and t.is_floating_point()), None)
     return [scores, _writing(values, logsumexp)]
 
 
-def backward(call, heads_last=False):
+def backward(call: Call, heads_last: bool = False) -> list[Part]:
     query, key, value, out = call["query"], call["key"], call["value"], call["out"]
     names = call.info.arguments
     grad = call["grad_out"] if "grad_out" in names else call["grad_out_"]
     s = _Sizes(query, key, value, heads_last)
     d_query, d_key, d_value, *rest = call.outputs
     saved = (call["logsumexp"], *_mask(call))
-    width, value_width, kind = s.width, s.value_width, Kind.ATTENTION
-    rows = [
-        product(
-            s.groups, s.queries, s.keys, width, query, key, None, saved, kind, vector_ops=AGAIN * s.scores, repeats=True
-        ),
-        product(s.groups, value_width, s.keys, s.queries, grad, None, d_value, (), kind, gradient_of=value),
-        product(
-            s.groups,
-            s.queries,
-            s.keys,
-            value_width,
-            grad,
-            value,
-            None,
-            (out,),
-            kind,
-            vector_ops=SOFTMAX_GRADIENT * s.scores,
-            gradient_of=query,
-        ),
-        product(s.groups, s.queries, width, s.keys, None, key, d_query, (), kind, gradient_of=query),
-        product(s.groups, s.keys, width, s.queries, None, query, d_key, (), kind, gradient_of=key),
-    ]
     d_mask = rest[0] if rest and rest[0] is not None and rest[0].numel() else None
-    rows[2] = _writing(rows[2], d_mask)
-    return rows
+    groups, width, value_width, kind = s.groups, s.width, s.value_width, Kind.ATTENTION
+    scores = product((groups, s.queries, s.keys, width), query, key, None, saved, kind)
+    d_scores = product((groups, s.queries, s.keys, value_width), grad, value, None, (out,), kind, gradient_of=query)
+    return [
+        replace(scores, vector_ops=AGAIN * s.scores, repeats=True),
+        product((groups, value_width, s.keys, s.queries), grad, None, d_value, (), kind, gradient_of=value),
+        _writing(replace(d_scores, vector_ops=SOFTMAX_GRADIENT * s.scores), d_mask),
+        product((groups, s.queries, width, s.keys), None, key, d_query, (), kind, gradient_of=query),
+        product((groups, s.keys, width, s.queries), None, query, d_key, (), kind, gradient_of=key),
+    ]
 
 
-def forward_heads_last(call):
+def forward_heads_last(call: Call) -> list[Part]:
     """Inner forms with (batch, length, heads, width)."""
     return forward(call, heads_last=True)
 
 
-def backward_heads_last(call):
+def backward_heads_last(call: Call) -> list[Part]:
     return backward(call, heads_last=True)
 
 

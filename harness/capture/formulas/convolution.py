@@ -1,12 +1,23 @@
 """Convolutions of one to three axes: grouped, depthwise, dilated, strided, transposed; forward and backward."""
 
+from collections.abc import Sequence
+
 from accel_model.types import Kind
 from harness.capture.formulas.matmul import bias_gradient, product
-from harness.capture.formulas.parts import Geometry, area
+from harness.capture.formulas.parts import Call, Geometry, Part, area
 
 
-def geometry_of(x, weight, out_size, stride, padding, dilation, transposed, groups):
-    """The Geometry of a convolution of x (batch, channels, ...) with weight.
+def geometry_of(
+    x: object,
+    weight: object,
+    out_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    groups: int,
+) -> Geometry:
+    """The Geometry of a convolution of the tensor x (batch, channels, ...) with the tensor `weight`.
 
     A transposed convolution's weight is (in_channels, out_channels / groups, ...), a plain one's
     (out_channels, in_channels / groups, ...).
@@ -27,7 +38,7 @@ def geometry_of(x, weight, out_size, stride, padding, dilation, transposed, grou
     )
 
 
-def gemms(g, groups):
+def gemms(g: Geometry, groups: int) -> tuple[tuple[int, int, int, int], ...]:
     """(forward, dgrad, wgrad) as (groups, m, n, k).
 
     A plain convolution gathers: M = batch x output pixels, N = output channels, K = input channels x filter area. A
@@ -43,7 +54,7 @@ def gemms(g, groups):
     return forward, (groups, pixels, inputs * taps, outputs), (groups, inputs * taps, outputs, pixels)
 
 
-def convolution(call):
+def convolution(call: Call) -> list[Part]:
     x, weight, bias = call["input"], call["weight"], call["bias"]
     groups, out = call["groups"], call.written[0]
     g = geometry_of(
@@ -51,10 +62,10 @@ def convolution(call):
     )
     forward, _, _ = gemms(g, groups)
     extra = () if bias is None else (bias,)
-    return [product(*forward, x, weight, out, extra, Kind.CONV, geometry=g)]
+    return [product(forward, x, weight, out, extra, Kind.CONV, geometry=g)]
 
 
-def convolution_backward(call):
+def convolution_backward(call: Call) -> list[Part]:
     grad, x, weight, groups = call["grad_output"], call["input"], call["weight"], call["groups"]
     g = geometry_of(
         x, weight, grad.shape[2:], call["stride"], call["padding"], call["dilation"], call["transposed"], groups
@@ -63,24 +74,24 @@ def convolution_backward(call):
     d_input, d_weight, d_bias = call.masked()
     parts = []
     if d_input is not None:
-        parts.append(product(*dgrad, grad, weight, d_input, (), Kind.CONV, geometry=g, gradient_of=x))
+        parts.append(product(dgrad, grad, weight, d_input, (), Kind.CONV, geometry=g, gradient_of=x))
     if d_weight is not None:
-        parts.append(product(*wgrad, x, grad, d_weight, (), Kind.CONV, geometry=g, gradient_of=weight))
+        parts.append(product(wgrad, x, grad, d_weight, (), Kind.CONV, geometry=g, gradient_of=weight))
     if d_bias is not None:
         parts.append(bias_gradient(grad, d_bias, weight))
     return parts
 
 
-def conv_tbc(call):
+def conv_tbc(call: Call) -> list[Part]:
     """x (time, batch, channels), weight (taps, in_channels, out_channels)."""
     x, weight, out = call["self"], call["weight"], call.written[0]
     taps, inputs, outputs = weight.shape
     time, batch, _ = out.shape
     g = Geometry(batch, inputs, outputs, (x.shape[0],), (taps,), (time,), (1,), (int(call["pad"]),), (1,), False)
-    return [product(1, batch * time, outputs, inputs * taps, x, weight, out, (call["bias"],), Kind.CONV, geometry=g)]
+    return [product((1, batch * time, outputs, inputs * taps), x, weight, out, (call["bias"],), Kind.CONV, geometry=g)]
 
 
-def conv_tbc_backward(call):
+def conv_tbc_backward(call: Call) -> list[Part]:
     """`self` is the output's gradient; all three gradients are made."""
     grad, x, weight = call["self"], call["input"], call["weight"]
     taps, inputs, outputs = weight.shape
@@ -89,8 +100,8 @@ def conv_tbc_backward(call):
     _, dgrad, wgrad = gemms(g, 1)
     d_input, d_weight, d_bias = call.outputs
     return [
-        product(*dgrad, grad, weight, d_input, (), Kind.CONV, geometry=g, gradient_of=x),
-        product(*wgrad, x, grad, d_weight, (), Kind.CONV, geometry=g, gradient_of=weight),
+        product(dgrad, grad, weight, d_input, (), Kind.CONV, geometry=g, gradient_of=x),
+        product(wgrad, x, grad, d_weight, (), Kind.CONV, geometry=g, gradient_of=weight),
         bias_gradient(grad, d_bias, weight),
     ]
 

@@ -5,12 +5,12 @@ multiply, two sums), input gradient 5.
 """
 
 from accel_model.types import Kind
-from harness.capture.formulas.parts import Part, Touch, read_all
+from harness.capture.formulas.parts import Call, Part, Touch, read_all
 
 STATISTICS, SCALE, SUMS, INPUT_GRADIENT = 3, 2, 4, 5
 
 
-def batch_norm(call):
+def batch_norm(call: Call) -> list[Part]:
     x, weight, bias = call["input"], call["weight"], call["bias"]
     running = [t for t in (call["running_mean"], call["running_var"]) if t is not None]
     out, *statistics = (t for t in call.outputs if t is not None)
@@ -27,7 +27,7 @@ def batch_norm(call):
     return [Part(Kind.REDUCE, read_all(x, *running), writes, vector_ops=STATISTICS * x.numel()), apply]
 
 
-def forward(call):
+def forward(call: Call) -> list[Part]:
     """layer, group and RMS norm: out, then statistics."""
     x, weight = call["input"], call["weight"]
     bias = call["bias"] if "bias" in call.info.arguments else None
@@ -38,7 +38,7 @@ def forward(call):
     ]
 
 
-def backward(call):
+def backward(call: Call) -> list[Part]:
     """Any norm's backward: outputs are the gradients of input, weight and bias, by the mask where there is one."""
     names = call.info.arguments
     x = call["input"]

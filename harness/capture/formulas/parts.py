@@ -1,5 +1,6 @@
 """What a formula reads and returns: one framework call, and the rows of the trace that it becomes."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -94,18 +95,18 @@ class Call:
     def __getitem__(self, name):
         return self.arguments[name] if name in self.arguments else self.info.defaults[name]
 
-    def masked(self):
+    def masked(self) -> list:
         """The outputs of a backward op, None where `output_mask` did not ask for one."""
         return [out if asked else None for out, asked in zip(self.outputs, self["output_mask"], strict=False)]
 
     @property
-    def written(self):
+    def written(self) -> tuple:
         """Tensors that the call writes: those changed in place, then fresh outputs."""
         return (*self.changed, *self.fresh)
 
 
 @lru_cache(maxsize=4096)
-def info_of(op):
+def info_of(op: Callable) -> OpInfo:
     """The OpInfo of an operator overload."""
     import torch
 
@@ -133,16 +134,16 @@ def info_of(op):
     )
 
 
-def read_all(*tensors):
+def read_all(*tensors: object) -> tuple[Touch, ...]:
     """Touches of the tensors that are there, None left out."""
     return tuple(Touch(t) for t in tensors if t is not None)
 
 
-def elements_of(*tensors):
+def elements_of(*tensors: object) -> int:
     """Elements that the tensors show together."""
     return sum(t.numel() for t in tensors if t is not None)
 
 
-def area(sizes):
+def area(sizes: Iterable[int]) -> int:
     """Product of sizes."""
     return prod(int(s) for s in sizes)

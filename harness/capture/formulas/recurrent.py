@@ -6,14 +6,14 @@ lie in a workspace whose size is the library's affair; it is not counted.
 
 from accel_model.types import Kind
 from harness.capture.formulas.matmul import product
-from harness.capture.formulas.parts import Part, Touch, elements_of, read_all
+from harness.capture.formulas.parts import Call, Part, Touch, elements_of, read_all
 
 GATES = {0: 1, 1: 1, 2: 4, 3: 3}  # by cuDNN's mode: RNN with relu, with tanh, LSTM, GRU
 LSTM = 2
 PER_GATE = 3  # elementary operations per gate and hidden element, forward; twice that backward
 
 
-class _Layer:
+class _RecurrentLayer:
     """One layer in one direction: tensors, sizes and whether it sees padded steps of equal batch."""
 
     def __init__(self, call, x, weights, hidden, steps, rows, inputs):
@@ -27,12 +27,12 @@ class _Layer:
         w_input, w_state, *others = self.weights
         biases = [w for w in others if w.dim() == 1]
         rows = [
-            product(1, self.rows, self.outputs, self.inputs, self.x, w_input, None, biases),
-            product(*self._per_step(self.outputs, self.width), state, w_state, None),
+            product((1, self.rows, self.outputs, self.inputs), self.x, w_input, None, biases),
+            product(self._per_step(self.outputs, self.width), state, w_state, None),
             Part(Kind.ELEMENTWISE, (), read_all(*out), vector_ops=PER_GATE * self.outputs * self.rows),
         ]
         if projection := [w for w in others if w.dim() == 2]:
-            rows.append(product(*self._per_step(self.width, self.hidden), None, projection[0], None))
+            rows.append(product(self._per_step(self.width, self.hidden), None, projection[0], None))
         return rows
 
     def backward(self, grads, out, d_input, d_state, d_weights):
@@ -47,18 +47,18 @@ class _Layer:
             )
         ]
         if d_input is not False:
-            rows.append(product(1, self.rows, self.inputs, self.outputs, None, w_input, d_input, gradient_of=self.x))
-        rows.append(product(*self._per_step(self.width, self.outputs), None, w_state, d_state, gradient_of=out))
+            rows.append(product((1, self.rows, self.inputs, self.outputs), None, w_input, d_input, gradient_of=self.x))
+        rows.append(product(self._per_step(self.width, self.outputs), None, w_state, d_state, gradient_of=out))
         d_weights = list(d_weights)
         if d_weights:
             rows.append(
-                product(1, self.inputs, self.outputs, self.rows, self.x, None, d_weights[0], gradient_of=w_input)
+                product((1, self.inputs, self.outputs, self.rows), self.x, None, d_weights[0], gradient_of=w_input)
             )
-            rows.append(product(1, self.width, self.outputs, self.rows, out, None, d_weights[1], gradient_of=w_state))
+            rows.append(product((1, self.width, self.outputs, self.rows), out, None, d_weights[1], gradient_of=w_state))
         for weight, d_weight in zip(others, d_weights[2:], strict=False):
             if weight.dim() == 2:
-                rows.append(product(*self._per_step(self.hidden, self.width), None, weight, None, gradient_of=out))
-                rows.append(product(1, self.hidden, self.width, self.rows, None, None, d_weight, gradient_of=weight))
+                rows.append(product(self._per_step(self.hidden, self.width), None, weight, None, gradient_of=out))
+                rows.append(product((1, self.hidden, self.width, self.rows), None, None, d_weight, gradient_of=weight))
             else:
                 ops = self.outputs * self.rows
                 rows.append(Part(Kind.REDUCE, (), (Touch(d_weight),), vector_ops=ops, gradient_of=weight))
@@ -69,14 +69,14 @@ class _Layer:
         return (1, self.rows, n, k) if self.steps is None else (self.steps, self.rows // self.steps, n, k)
 
 
-def mkldnn_forward(call):
+def mkldnn_forward(call: Call) -> list[Part]:
     """One layer in one direction; x (time, batch, inputs)."""
     weights = [call[f"weight{i}"] for i in range(4)]
     layer = _of_mkldnn(call, weights)
     return layer.forward(call["hx_"], call.outputs[:3])
 
 
-def mkldnn_backward(call):
+def mkldnn_backward(call: Call) -> list[Part]:
     """Outputs: gradients of x, both weights, both biases, both states."""
     weights = [call[f"weight{i}"] for i in range(1, 5)]
     layer = _of_mkldnn(call, weights)
@@ -89,10 +89,10 @@ def _of_mkldnn(call, weights):
     x = call["input"]
     time, batch, inputs = x.shape
     weights = weights if call["has_biases"] else weights[:2]
-    return _Layer(call, x, weights, call["hidden_size"], time, time * batch, inputs)
+    return _RecurrentLayer(call, x, weights, call["hidden_size"], time, time * batch, inputs)
 
 
-def cudnn_forward(call):
+def cudnn_forward(call: Call) -> list[Part]:
     """All layers and directions; outputs: out, last states, reserve, weight buffer."""
     out, *states = call.outputs[:3]
     layers = _of_cudnn(call, call["weight"])
@@ -103,7 +103,7 @@ def cudnn_forward(call):
     return rows
 
 
-def cudnn_backward(call):
+def cudnn_backward(call: Call) -> list[Part]:
     """Outputs: gradients of x, of both states, and of each weight."""
     d_input, d_state, _, *d_weights = call.outputs
     layers = _of_cudnn(call, call["weight"])
@@ -132,7 +132,7 @@ def _of_cudnn(call, weights):
     for number in range(count):
         mine = weights[number * per_layer : (number + 1) * per_layer]
         first = number < directions
-        layers.append(_Layer(call, x if first else None, mine, hidden, steps, rows, mine[0].shape[1]))
+        layers.append(_RecurrentLayer(call, x if first else None, mine, hidden, steps, rows, mine[0].shape[1]))
     return layers
 
 

@@ -7,7 +7,7 @@ exponential. What a table does not name costs one per element.
 from math import ceil, log2
 
 from accel_model.types import Kind
-from harness.capture.formulas.parts import Part, Touch, area, elements_of, read_all
+from harness.capture.formulas.parts import Call, Part, Touch, area, elements_of, read_all
 from harness.capture.formulas.vector_tables import (
     COPIES,
     ELEMENTWISE,
@@ -24,7 +24,7 @@ from harness.capture.formulas.vector_tables import (
 )
 
 
-def whole(call, kind=Kind.ELEMENTWISE, vector_ops=0):
+def whole(call: Call, kind: Kind = Kind.ELEMENTWISE, vector_ops: int = 0) -> list[Part]:
     """One row that reads every input and writes every output whole; what is written only is not read."""
     overwritten = call.changed if call.info.base in WRITE_ONLY else ()
     skip = call.arguments.get(SHAPE_ONLY.get(call.info.base))
@@ -32,18 +32,18 @@ def whole(call, kind=Kind.ELEMENTWISE, vector_ops=0):
     return [Part(kind, reads, tuple(Touch(t) for t in call.written), vector_ops=vector_ops)]
 
 
-def elementwise(call):
+def elementwise(call: Call) -> list[Part]:
     cost = ELEMENTWISE.get(call.info.base, 1)
     return whole(call, Kind.ELEMENTWISE, cost * _written_elements(call))
 
 
-def reduce(call):
+def reduce(call: Call) -> list[Part]:
     largest = max((t.numel() for t in call.inputs), default=0)
     elements = elements_of(*call.inputs) if call.info.name.startswith("aten::_foreach") else largest
     return whole(call, Kind.REDUCE, REDUCE.get(call.info.base, 1) * elements)
 
 
-def pool(call):
+def pool(call: Call) -> list[Part]:
     window = POOL[call.info.base]
     largest = max(t.numel() for t in (*call.inputs, *call.written))
     if window is None:
@@ -55,16 +55,16 @@ def pool(call):
     return whole(call, Kind.POOL, taps * grad_or_out.numel())
 
 
-def copy(call):
+def copy(call: Call) -> list[Part]:
     return whole(call, Kind.COPY)
 
 
-def fill(call):
+def fill(call: Call) -> list[Part]:
     """Writes only: where there is an input, its shape alone is used."""
     return [Part(Kind.COPY, (), read_all(*call.written))]
 
 
-def gather(call):
+def gather(call: Call) -> list[Part]:
     """Reads of the source as many elements as come out (for a loss: as there are targets), at most what it has."""
     name = GATHERS[call.info.base]
     source = call[name]
@@ -76,7 +76,7 @@ def gather(call):
     return [Part(Kind.GATHER, (Touch(source, elements=elements), *reads), read_all(*call.written), vector_ops=wanted)]
 
 
-def scatter(call):
+def scatter(call: Call) -> list[Part]:
     """In place: the elements that change are read and written. Otherwise the whole output is written."""
     name = SCATTERS[call.info.base]
     values = call.arguments.get(name) if name else None
@@ -92,11 +92,11 @@ def scatter(call):
     return [Part(Kind.GATHER, (touched if accumulates else ()) + tuple(others), touched, vector_ops=moved)]
 
 
-def whole_gather(call):
+def whole_gather(call: Call) -> list[Part]:
     return whole(call, Kind.GATHER, max((t.numel() for t in call.inputs), default=0))
 
 
-def fft(call):
+def fft(call: Call) -> list[Part]:
     """5 N log2 N elementary operations for a complex transform of N points, half of that for a real one.
 
     Source: the convention of Cooley and Tukey's radix-2 count, as FFTW's benchmarks use it (fftw.org/speed).
@@ -107,13 +107,13 @@ def fft(call):
     return whole(call, Kind.ELEMENTWISE, ceil(factor * data.numel() * max(log2(max(points, 1)), 1)))
 
 
-def distances(call):
+def distances(call: Call) -> list[Part]:
     """Difference, power and sum for each feature of each pair of rows."""
     pairs = call.written[0].numel() if call.info.base == "_cdist_forward" else call["cdist"].numel()
     return whole(call, Kind.REDUCE, 3 * pairs * call["x1"].shape[-1])
 
 
-def torchvision_op(call):
+def torchvision_op(call: Call) -> list[Part]:
     return whole(call, TORCHVISION[call.info.base], elements_of(*call.inputs))
 
 

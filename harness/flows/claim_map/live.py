@@ -9,9 +9,12 @@ from dataclasses import replace
 from accel_model import Trace
 from harness.flows import run
 from harness.flows.claim_map.rows import Row
+from harness.settings import shipped
 from harness.settings.errors import HalfstepError
 from harness.settings.shipped import precision as precision_config
-from harness.training.grid import Cell
+from harness.training.grid import GridCell
+from harness.training.modes import measure, plan_of
+from harness.training.train import check_memory
 
 LOG = logging.getLogger(__name__)
 STEPS = 30  # that one measurement takes at least, with its warm-up: to tell whether the next one fits the budget
@@ -46,14 +49,8 @@ def measured(config, paths, say, on_step):
     device = run.live_device(config)
     if not device or not config.task.live_budget_s:
         return [], []
-    from harness.tasks.record import measure
-    from harness.training.train import check_memory
-
     until_s = time.monotonic() + config.task.live_budget_s
-    settings = replace(
-        config.record, measurement_s=MEASUREMENT_S, energy_window_s=ENERGY_WINDOW_S, scopes=["step_and_copy"]
-    )
-    quick = replace(config, record=settings)
+    plan = plan_of(MEASUREMENT_S, ENERGY_WINDOW_S)
     modes = tuple(mode for mode in config.baseline.modes if mode != "graphs" or device.startswith("cuda"))
     rows, failures, macs_per_s, skipped = [], [], 0.0, 0
     keys = [key for key in paths if precision_config(key[2]).trains]
@@ -73,7 +70,9 @@ def measured(config, paths, say, on_step):
             failures.append((f"live, {name}, batch {batch}, {precision}", str(error)))
             continue
         for word in ("tf32", precision) if precision == "fp32" and device.startswith("cuda") else (precision,):
-            found, refused = measure(Cell(name, batch, word, modes), quick, device)
+            cell = GridCell(name, batch, word, modes)
+            workload, asked = shipped.workload_of(config, name), shipped.precision_of(config, word)
+            found, refused = measure(cell, device, workload, asked, ("step_and_copy",), plan, config.seed)
             rows += [Row(name, precision, one) for one, _ in found]
             macs_per_s = max([macs_per_s, *(macs / one.step_s for one, _ in found)])
             failures += [(f"live, {name}, batch {batch}, {word}, {one.mode}", one.why) for one in refused]

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from accel_model.types import Operand, Phase
+from tests.helpers.steps import make_step
 
 
 @pytest.fixture(autouse=True)
@@ -19,20 +20,6 @@ def seeded():
 def step_of():
     """step_of(model, *inputs, optimizer, loss): a step that trains `model`; the loss is the mean by default."""
     return make_step
-
-
-def make_step(model, *inputs, optimizer=None, loss=torch.mean):
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = optimizer(trained) if optimizer else torch.optim.SGD(trained, lr=0.01)
-
-    def step():
-        optimizer.zero_grad()
-        out = model(*inputs)
-        loss(out[0] if isinstance(out, tuple) else out).backward()
-        optimizer.step()
-
-    step.model, step.optimizer, step.inputs = model, optimizer, inputs
-    return step
 
 
 @pytest.fixture

@@ -8,9 +8,7 @@ import torchvision
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from accel_model import Trace
-from harness.capture import capture_model, torch_private
-from harness.capture.building import initialisation_does_nothing
-from harness.capture.session import capture_step
+from harness.capture import capture, capture_model, torch_private
 
 MOST = 2.5  # times the empty mode
 
@@ -40,14 +38,14 @@ def resnet50_step():
 
 def test_a_fake_capture_costs_little_more_than_an_empty_mode():
     with torch_private.fake_mode():
-        with initialisation_does_nothing():
+        with torch_private.initialisation_does_nothing():
             step = resnet50_step()
         step()
         empty, captured = [], []
         for _ in range(3):
             with Empty():
                 empty.append(cpu_seconds(step))
-            captured.append(cpu_seconds(lambda: capture_step(step, warmup=0)))
+            captured.append(cpu_seconds(lambda: capture(step, warmup=0)))
     assert min(captured) <= MOST * min(empty)
 
 
@@ -77,7 +75,7 @@ def test_peak_memory_is_that_of_the_device():
     torch.cuda.reset_peak_memory_stats()
     step()
     measured = torch.cuda.max_memory_allocated()
-    real = capture_step(step, model, optimizer, warmup=0).live_bytes().max()
+    real = capture(step, model, optimizer, warmup=0).live_bytes().max()
     fake = capture_model(resnet50_step).live_bytes().max()
     assert abs(real / measured - 1) <= 0.1
     assert abs(fake / measured - 1) <= 0.1

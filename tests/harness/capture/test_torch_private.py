@@ -4,10 +4,9 @@ When a new torch breaks the capture, the test here that fails names the function
 to mend.
 """
 
+import ast
 import copy
-import re
 import weakref
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,8 +14,13 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.capture import torch_private
+from tests.helpers.program import ROOT
 
-PACKAGE = Path(torch_private.__file__).parent
+GUARDED = ("harness/capture", "harness/training", "baselines/live")
+ALLOWED = {  # private name: the files that may use it, and why it does not go through torch_private.py
+    # Module.compile() leaves the compiled call there and nothing documented takes it out; baselines import no harness
+    "_compiled_call_impl": {"baselines/live/modes.py", "baselines/live/measure.py"},
+}
 
 
 class Watch(TorchDispatchMode):
@@ -32,13 +36,64 @@ class Watch(TorchDispatchMode):
         return out
 
 
+def guarded():
+    """(path, syntax tree) of every file that uses torch and is no home of its private names."""
+    for folder in GUARDED:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if path.name != "torch_private.py":
+                yield path, ast.parse(path.read_text())
+
+
+def is_private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
+def own_names(tree):
+    """The private names that a file gives to what is its own."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self":
+            yield node.attr
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def foreign_names(tree):
+    """The private names that a file takes from elsewhere: as attributes, by getattr and its like, or by an import."""
+    own = set(own_names(tree))
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Attribute):
+            names = [node.attr]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr", "setattr"):
+            names = [arg.value for arg in node.args[1:2] if isinstance(arg, ast.Constant)]
+        elif isinstance(node, ast.Import):
+            names = [part for alias in node.names for part in alias.name.split(".")]
+        elif isinstance(node, ast.ImportFrom):
+            names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+        yield from (name for name in names if is_private(name) and name not in own)
+
+
 def test_no_other_file_names_a_private_attribute_of_torch():
-    for path in PACKAGE.glob("*.py"):
-        if path.name == "torch_private.py":
-            continue
-        for number, line in enumerate(path.read_text().splitlines(), 1):
-            found = re.findall(r"\btorch(?:\.\w+)*\._[a-z]\w*", line.replace("torch.utils._python_dispatch", ""))
-            assert not found, f"{path.name}:{number} {found}"
+    found = {(name, str(path.relative_to(ROOT))) for path, tree in guarded() for name in foreign_names(tree)}
+    assert sorted(one for one in found if one[1] not in ALLOWED.get(one[0], ())) == []
+    assert {name for name, _ in found} == set(ALLOWED)  # no reason outlives its use
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "torch._C._get_tracing_state()",
+        "step.model._compiled_call_impl = None",
+        "getattr(module, '_orig_mod', module)",
+        "from torch.utils._python_dispatch import TorchDispatchMode",
+        "import torch._dynamo",
+        "from torch.utils import _foreach_utils",
+    ],
+)
+def test_the_guard_sees_every_way_to_a_private_name(line):
+    assert any(foreign_names(ast.parse(line)))
 
 
 def test_sequence_number_is_that_of_the_node_of_the_running_op():
@@ -207,3 +262,18 @@ def test_tf32_is_read_by_the_older_and_the_newer_setting():
             assert torch_private.allow_tf32()["matmul"] is allowed
     finally:
         matmul.fp32_precision = "tf32" if before["matmul"] else "ieee"
+
+
+def test_every_op_is_run_by_the_function_given_and_by_nothing_else():
+    seen = []
+
+    def doubled(op, arguments, options):
+        seen.append((op.name(), options))
+        return op(*arguments, **options) * 2
+
+    with torch_private.every_op(doubled):
+        out = torch.add(torch.full((2,), 3.0), 1.0, alpha=2)
+    assert [name for name, _ in seen] == ["aten::full", "aten::add.Tensor"]
+    assert seen[1][1] == {"alpha": 2}
+    assert out.tolist() == [16.0, 16.0]  # (2 * 3 + 2 * 1) * 2
+    assert torch.ones(1).item() == 1.0

@@ -6,8 +6,7 @@ from torch import nn
 from torch.nn import functional
 from torchvision.models import get_model
 
-from harness.capture import capture, capture_model
-from harness.capture.building import initialisation_does_nothing
+from harness.capture import capture, capture_model, torch_private
 
 QUICK = (
     "alexnet convnext_tiny efficientnet_b0 mnasnet0_5 mobilenet_v2 mobilenet_v3_small regnet_x_400mf regnet_y_400mf "
@@ -32,7 +31,7 @@ def test_fake_equals_real_for_image_classifiers(name, classify, assert_same):
         first = _First(model) if arguments else model
         return classify(first, SIZES.get(name, 32))
 
-    with initialisation_does_nothing():
+    with torch_private.initialisation_does_nothing():
         step = build()
     with torch.no_grad():
         for parameter in step.model.parameters():

@@ -178,8 +178,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, damage):
 def test_a_million_designs_of_a_lenet_sized_trace_take_less_than_a_minute_of_two_cores():
     pytest.importorskip("torch")
     from harness.flows.traces import captured
-    from harness.settings.shipped import precision
-    from harness.settings.shipped import load
+    from harness.settings.shipped import load, precision
 
     trace = captured(load("mnist_lenet5"), precision("fp32"), 64)
     choices = yaml.safe_load((ROOT / "conf" / "explore" / "around_seed.yaml").read_text())["space"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from baselines import Filter, Measurement, published
-from harness.judging import compare as comparing
+from harness.judging import compare as sides
 from harness.judging.claims import contradiction, judge, overall, ratio_of, speedup
 from harness.judging.compare import Simulation, compare
 from harness.judging.model_error import of_quantity
@@ -129,11 +129,11 @@ def test_unequal_thresholds_contradict_and_equal_ones_do_not():
 
 def test_precision_classes_are_symmetric():
     """A precision is of equal quality to itself, and quality does not depend on which side has it."""
-    for name, partners in comparing.PARITY.items():
+    for name, partners in sides.PARITY.items():
         assert name in partners
         for partner in partners:
-            if partner in comparing.PARITY:
-                assert name in comparing.PARITY[partner]
+            if partner in sides.PARITY:
+                assert name in sides.PARITY[partner]
 
 
 @pytest.mark.parametrize(

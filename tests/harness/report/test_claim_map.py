@@ -8,6 +8,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from harness.report.claim_map.panels import panels
 
 from accel_model import atomic
 from harness import report
@@ -18,7 +19,6 @@ from harness.report.claim_map.answers import answers, by_kind
 from harness.report.claim_map.cells import cells_csv
 from harness.report.claim_map.modes import explanation
 from harness.report.claim_map.page import escape
-from harness.report.claim_map.panels import panels
 from harness.settings.errors import OutputError
 from harness.text.table import as_markdown
 from tests.helpers import claim_maps

@@ -8,10 +8,10 @@ from functools import partial
 
 import numpy as np
 import pytest
+from harness.report.claim_map.panels import Panel, panels
 
 from accel_model import Design, replay
 from harness.flows.claim_map.values import Profile
-from harness.report.claim_map.panels import Panel, panels
 from harness.report.claim_map.sections import sections
 from harness.report.pictures.canvas import DARK, LIGHT, MARKS, Picture, drawn, png, svg
 from harness.report.pictures.completions import completions

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from harness.training import data
+from harness.settings.errors import TrainingError
+from harness.training.data.sources import load
 from harness.training.layers import layer_times
 from harness.training.train import train
 
@@ -28,7 +29,7 @@ def test_the_measured_step_is_near_the_wall_clock(compose):
 
 def test_the_layers_share_the_step_on_the_gpu(compose):
     config = compose("workload=cifar10_resnet20", "batch_size=64")
-    samples = data.load(config.data, config.workload, config.batch_size, config.seed)
+    samples = load(config.data, config.workload, config.batch_size, config.seed)
     times = layer_times(config, "cuda", 1.0, samples)
     assert times.seconds.sum() + times.unattributed_s == pytest.approx(1.0)
     assert np.all(times.seconds >= 0) and times.unattributed_s < 0.1
@@ -36,8 +37,6 @@ def test_the_layers_share_the_step_on_the_gpu(compose):
 
 
 def test_a_batch_that_does_not_fit_is_refused(compose):
-    from harness.settings.errors import TrainingError
-
     config = compose("workload=imagenet_vgg16", "batch_size=4096", "train.steps=2", "data=synthetic")
     with pytest.raises(TrainingError, match="batch_size"):
         train(config, "cuda")

@@ -1,11 +1,8 @@
-"""Time by layer: the shares of the profiled pass, scaled to the step, in one table with the simulated ones."""
+"""Time by layer: the shares of the profiled pass, scaled to the unprofiled step."""
 
-import numpy as np
 import pytest
 
-from harness.report import layers
-from harness.report.pictures import layers
-from harness.training import data
+from harness.training.data.sources import load
 from harness.training.layers import STEPS, layer_times, scaled
 
 PARAMETERS = {"body": 300, "head": 100}
@@ -38,13 +35,13 @@ def test_one_slow_step_of_the_profiled_ones_changes_nothing():
 @pytest.mark.parametrize(("spare_s", "note"), [(0.0, "saw no work"), (5.0, "links no kernel")])
 def test_where_nothing_is_attributed_the_whole_step_is_told_so(spare_s, note):
     times = scaled({}, spare_s, [], PARAMETERS, 2.0)
-    assert times.unattributed_s == 2.0 and times.layers == () and note in times.note and note in layers.caption(times)
+    assert times.unattributed_s == 2.0 and times.layers == () and note in times.note
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_every_layer_of_a_real_step_has_its_phases(compose, precision):
     config = compose("batch_size=64", f"precision={precision}")
-    samples = data.load(config.data, config.workload, config.batch_size, config.seed)
+    samples = load(config.data, config.workload, config.batch_size, config.seed)
     times = layer_times(config, "cpu", 1.0, samples)
     assert times.seconds.sum() + times.unattributed_s == pytest.approx(1.0)
     assert times.unattributed_s < 0.05 and not times.note
@@ -52,39 +49,3 @@ def test_every_layer_of_a_real_step_has_its_phases(compose, precision):
     for name in ("conv1", "conv2", "fc1", "fc2", "fc3"):
         assert (found[name] > 0).all(), name
     assert found["relu1"][2] == 0 and (found["relu1"][:2] > 0).all()
-
-
-def table(count, unattributed=True):
-    rng = np.random.default_rng(0)
-    names = [f"block{i}" for i in range(count)]
-    columns = {"layer": names, "macs": [1.0] * count, "touched_bytes": [2.0] * count}
-    for side in ("simulated", "measured"):
-        parts = rng.lognormal(size=(3, count))
-        columns[f"{side}_s"] = parts.sum(axis=0).tolist()
-        columns |= {f"{side}_{phase}_s": part.tolist() for phase, part in zip(layers.PHASES, parts, strict=True)}
-    if unattributed:
-        last = {"layer": layers.UNATTRIBUTED, "measured_s": 0.5}
-        for name, values in columns.items():
-            values.append(last.get(name, None if name.startswith("measured_") else 0.0))
-    return columns
-
-
-@pytest.mark.parametrize("count", [3, 24, 25, 200])
-def test_folding_keeps_the_sums_and_the_longest_layers(count):
-    whole = table(count)
-    short = layers.folded(whole)
-    for name in ("simulated_s", "measured_s", "measured_backward_s", "macs"):
-        assert layers._sum(short[name]) == pytest.approx(layers._sum(whole[name]))
-    assert len(short["layer"]) == min(count, layers.SHOWN + 1) + 1
-    assert short["layer"][-1] == layers.UNATTRIBUTED
-    assert whole["layer"][int(np.argmax(whole["measured_s"]))] in short["layer"]
-    kept = [name for name in short["layer"] if name.startswith("block")]
-    assert kept == sorted(kept, key=whole["layer"].index)
-
-
-@pytest.mark.parametrize("device", ["Imagined 9000", ""])
-def test_the_picture_is_drawn_with_and_without_a_measured_side(device):
-    drawn = table(40, unattributed=bool(device))
-    if not device:
-        drawn |= {name: [None] * 40 for name in drawn if name.startswith("measured")}
-    assert layers.layers(layers.folded(drawn), "a title", device, "a caption").startswith(b"\x89PNG")

@@ -1,53 +1,26 @@
-"""The main job measures every mode and scope asked for, judges each, and goes on where one cannot be measured."""
-
-import weakref
+"""A step is measured in every mode and scope asked for; what goes wrong is a reason, and the others are measured."""
 
 import pytest
 import torch
 
-from harness.flows import run
-from harness.report import run
-from harness.settings.schema import ConfigError
-from harness.tasks.failures import forget
-from harness.training.modes import TRAINED, beside_training
-from tests.helpers.program import halfstep
+import baselines
+from harness.settings import shipped
+from harness.settings.errors import ConfigError, NoRoomError
+from harness.training.grid import GridCell
+from harness.training.modes import TRAINED, Ways, beside_training, in_modes, measure, plan_of
+from harness.training.step import build_step
 
 QUICK = ("workload=mnist_mlp", "batch_size=32", "train.steps=12", "compare.ceiling_of=null", "baseline.device=cpu")
-SHORT = ("baseline.measurement_s=0.1",)
 
 
-@pytest.fixture
-def no_compiler(monkeypatch):
-    def fail(self, *_, **__):
-        raise OSError("no compiler here\nand more")
-
-    monkeypatch.setattr(torch.nn.Module, "compile", fail)
+def measured(cell, config, device, measurement_s=0.05):
+    """What `measure` finds of a cell in the one scope that recordings have, without energy."""
+    workload, precision = shipped.load(cell.workload), shipped.precision(cell.precision)
+    return measure(cell, device, workload, precision, TRAINED[1:], plan_of(measurement_s, 0), config.seed)
 
 
 def test_by_default_the_training_is_all_that_a_cpu_measures(compose):
     assert beside_training(compose(*QUICK), "cpu", None) == ([], [])
-
-
-def test_every_scope_is_measured_judged_and_named(compose):
-    config = compose(*QUICK, *SHORT, "baseline.scopes=[step,step_and_copy,step_and_loading]")
-    result = run.run(config)
-    live = [(one.baseline.mode, one.baseline.scope) for one in result.comparisons if one.baseline.kind == "live"]
-    assert live == [TRAINED, ("eager", "step"), ("eager", "step_and_loading")]
-    assert result.comparisons[0].baseline is result.training.measurement
-    assert len(result.verdicts) == len(result.comparisons)
-    rows = dict(run.training_table(result, config).rows)
-    assert "median" in rows["step, eager"] and "median" in rows["step+loading, eager"]
-    assert "J a step" in rows["energy"] or "not known: " in rows["energy"]
-    assert rows.get("remarks", "") == result.training.measurement.notes
-
-
-def test_a_mode_that_cannot_run_is_shown_with_its_reason_and_the_run_goes_on(compose, no_compiler):
-    config = compose(*QUICK, *SHORT, "baseline.modes=[eager,graphs,compiled]")
-    result = run.run(config)
-    assert [one.baseline.mode for one in result.comparisons] == ["eager"]
-    assert [one.mode for one in result.modes_left_out] == ["compiled"]
-    rows = dict(run.training_table(result, config).rows)
-    assert rows["step, compiled"] == "not measured: the step cannot run in mode compiled: OSError: no compiler here"
 
 
 @pytest.mark.parametrize("override", ["baseline.modes=[fast]", "baseline.modes=[]", "baseline.scopes=[whole]"])
@@ -56,38 +29,67 @@ def test_an_unknown_mode_or_scope_is_refused(compose, override):
         compose(override)
 
 
-def test_a_failed_job_keeps_no_memory_while_its_error_is_kept():
-    class Big:
-        pass
-
-    watched = []
-
-    def fails():
-        held = Big()
-        watched.append(weakref.ref(held))
-        try:
-            raise RuntimeError("CUDA out of memory")
-        except RuntimeError:
-            raise ValueError("does not fit") from None
-
-    try:
-        fails()
-    except ValueError as error:
-        kept = error
-    assert watched[0]() is not None
-    forget(kept)
-    assert watched[0]() is None and "fails" in [entry.name for entry in traceback_of(kept)]
+def test_every_scope_of_a_mode_is_a_measurement_of_its_own(compose):
+    config = compose(*QUICK)
+    ways = Ways(("eager",), ("step", "step_and_copy"), plan_of(0.05, 0))
+    found, refused = in_modes(config.workload, config.precision, 32, "cpu", ways, config.seed)
+    assert [(one.mode, one.scope) for one in found] == [("eager", "step"), ("eager", "step_and_copy")]
+    assert not refused
+    assert {(one.workload, one.batch_size, one.precision, one.dataset) for one in found} == {
+        ("mnist_mlp", 32, "fp32", "synthetic")
+    }
 
 
-def traceback_of(error):
-    import traceback
+def test_energy_is_counted_in_telling_cells_only(compose, monkeypatch):
+    plans = []
 
-    return traceback.extract_tb(error.__traceback__)
+    def told(step, device, modes, scopes, plan, **_):
+        plans.append(plan)
+        return [], []
+
+    monkeypatch.setattr(baselines, "measure_all", told)
+    config = compose()
+    for telling in (True, False):
+        cell = GridCell("mnist_mlp", 2, "fp32", ("eager",), telling)
+        measure(cell, "cpu", config.workload, config.precision, TRAINED[1:], plan_of(0.25, 3.0), 0)
+    assert [plan.energy_window_s for plan in plans] == [3.0, 0]
+    assert [(plan.budget_s, plan.warmup_limit_s) for plan in plans] == [(0.25, 0.25)] * 2
 
 
-def test_a_batch_that_does_not_fit_ends_its_own_run_and_not_the_sweep(tmp_path):
-    sizes = "batch_size=1000000000,32"
-    done = halfstep("-m", *(QUICK[:1] + QUICK[2:]), sizes, "data=synthetic", "tracking=none", folder=tmp_path)
-    assert done.returncode != 0
-    assert "give a smaller batch_size" in done.stderr and "Traceback" not in done.stderr
-    assert [path.parent.name for path in tmp_path.glob("outputs/sweeps/*/*/result.json")] == ["1"]
+@pytest.mark.parametrize(
+    ("error", "too_large"),
+    [
+        (RuntimeError("boom"), False),
+        (NoRoomError("boom"), True),
+        (baselines.errors.OutOfMemoryError("boom"), True),
+        (baselines.errors.LossError("boom"), False),
+    ],
+)
+def test_whatever_a_cell_raises_is_its_reason(compose, monkeypatch, error, too_large):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(baselines, "measure_all", fail)
+    found, refusals = measured(GridCell("mnist_mlp", 1, "fp32", ("eager", "compiled")), compose(), "cpu")
+    assert not found
+    assert [one.mode for one in refusals] == ["eager", "compiled"]
+    assert all("boom" in one.why and one.too_large == too_large for one in refusals)
+
+
+def test_a_batch_that_no_memory_holds_is_known_as_too_large(compose):
+    _, (refusal,) = measured(GridCell("mnist_mlp", 2**40, "fp32", ("eager",)), compose(), "cpu")
+    assert refusal.too_large
+    assert "does not fit" in refusal.why
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_a_gpu_trains_in_channels_last_with_a_fused_update_in_every_mode(compose, precision):
+    config = compose("workload=cifar10_resnet20", f"precision={precision}")
+    step = build_step(config.workload, config.precision, 8, "cuda")
+    assert step.inputs.is_contiguous(memory_format=torch.channels_last)
+    assert step.optimizer.param_groups[0]["fused"]
+    found, refusals = measured(GridCell("cifar10_resnet20", 8, precision, ("eager", "graphs")), config, "cuda", 0.5)
+    assert not refusals
+    assert [one.mode for one, _ in found] == ["eager", "graphs"]

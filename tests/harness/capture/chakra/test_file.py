@@ -163,8 +163,8 @@ def test_a_missing_file_is_refused(tmp_path):
 
 def test_a_large_file_is_refused_before_it_is_read(tmp_path):
     path = tmp_path / "large.json"
-    with path.open("wb") as file:
-        file.truncate(file.LARGEST_FILE + 1)
+    with path.open("wb") as out:
+        out.truncate(file.LARGEST_FILE + 1)
     with pytest.raises(CaptureError, match="record fewer steps"):
         file.load(path)
 

@@ -6,16 +6,19 @@ from torch import nn
 
 from accel_model import Trace
 from harness.capture import capture
+from harness.capture.formulas import vector
 from harness.capture.formulas.parts import info_of
-from harness.capture.formulas.table import FORMULAS, formula_of, vector
+from harness.capture.formulas.table import all_formulas, formula_of
 from harness.settings.errors import CaptureError
+from tests.helpers.house import house
+from tests.helpers.steps import python_in
 
 
 def test_every_name_in_the_tables_is_an_op_of_torch():
     """A name that torch never had is a slip of the pen; some exist on other builds or versions only."""
     known = {name.partition(".")[0].removeprefix("aten::") for name in torch._C._dispatch_get_all_op_names()}
     known |= {name.removeprefix("_foreach_") for name in known} | {name.removesuffix("_") for name in known}
-    missing = [name for name in FORMULAS if name not in known and not name.startswith("torchvision::")]
+    missing = [name for name in all_formulas() if name not in known and not name.startswith("torchvision::")]
     assert sorted(missing) == []
 
 
@@ -52,7 +55,7 @@ def test_an_op_without_a_formula_is_listed_with_count_and_bytes(tmp_path):
 
 
 def test_strict_refuses_and_names_the_place_for_a_formula():
-    with pytest.raises(CaptureError, match=r"linalg_cholesky_ex \(1 times\).*harness/capture/formulas.py"):
+    with pytest.raises(CaptureError, match=r"linalg_cholesky_ex \(1 times\).*harness/capture/formulas,"):
         capture(uncounted_step(), strict=True)
 
 
@@ -97,3 +100,35 @@ def test_distances_count_every_feature_of_every_pair():
     trace = capture(lambda: torch.cdist(x, y, p=1.0).sum().backward())
     assert trace.ops.vector_ops[0] == 3 * 4 * 5 * 3
     assert trace.uncounted == {}
+
+
+CHOLESKY = """
+from accel_model.types import Kind
+from harness.capture.formulas.vector import whole
+
+def cholesky(call):
+    return whole(call, Kind.REDUCE, call["self"].shape[-1] ** 3 // 3)
+
+FORMULAS = {"linalg_cholesky_ex": cholesky}
+"""
+CAPTURE = """
+import torch
+from harness.capture import capture
+
+weight = torch.nn.Parameter(torch.eye(8))
+trace = capture(lambda: torch.linalg.cholesky(weight @ weight.t() + torch.eye(8)).sum().backward())
+print("aten::linalg_cholesky_ex" in trace.uncounted, max(trace.ops.vector_ops[trace.ops.kind == 4].tolist(), default=0))
+"""
+
+
+def test_a_file_beside_the_others_gives_an_op_its_formula(tmp_path):
+    (house(tmp_path) / "harness/capture/formulas/cholesky.py").write_text(CHOLESKY)
+    done = python_in(tmp_path, CAPTURE)
+    assert done.stdout.split() == ["False", str(8**3 // 3)], done.stderr
+
+
+def test_an_op_with_a_formula_in_two_files_is_refused_with_both(tmp_path):
+    (house(tmp_path) / "harness/capture/formulas/again.py").write_text(CHOLESKY.replace("linalg_cholesky_ex", "addmm"))
+    done = python_in(tmp_path, CAPTURE)
+    error = done.stderr.strip().splitlines()[-1]
+    assert "CaptureError: addmm has a formula in harness/capture/formulas/again.py and in matmul.py" in error

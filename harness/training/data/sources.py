@@ -1,0 +1,93 @@
+"""A data source is one file of this folder, found by its name, with its settings in conf/data.
+
+Such a file has KIND and ADVICE; one dataclass whose name ends in Data, with `name`, `workers` and no defaults, since
+conf/data/NAME.yaml states every value; and `load(settings, workload, batch_size, seed)`, which returns Samples. It
+imports torch in functions only, so that its settings are known without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from harness.settings.errors import ConfigError, DataError
+from harness.training.data import samples
+from harness.training.step import is_text
+from harness.training.target import imported
+
+if TYPE_CHECKING:
+    from harness.settings.schema import WorkloadConfig
+
+HERE = Path(__file__).resolve().parent
+SHARED = ("samples", "sources")  # the files here that are no source
+SETTINGS = ("name", "workers")  # that every source has
+
+
+def names() -> list[str]:
+    """Names of the data sources, sorted."""
+    return sorted(path.stem for path in HERE.glob("[!_]*.py") if path.stem not in SHARED)
+
+
+def source(name: str) -> ModuleType:
+    """The file of the data source called `name`; raises ConfigError where there is none or it lacks something."""
+    place = f"harness/training/data/{name}.py"
+    if name not in names():
+        raise ConfigError(f"there is no data source {name!r}: use one of {', '.join(names())}, or add {place}")
+    found = imported(f"{__package__}.{name}", f"data={name}", ConfigError)
+    if getattr(found, "KIND", None) not in (samples.IMAGES, samples.TEXT, samples.EITHER):
+        raise ConfigError(f"{place} does not say what its samples are: give KIND = IMAGES, TEXT or EITHER, of samples")
+    if not isinstance(getattr(found, "ADVICE", None), str):
+        raise ConfigError(f"{place} does not say what to do where its data cannot be read: give a text ADVICE")
+    if not callable(getattr(found, "load", None)):
+        raise ConfigError(f"{place} has no load: give a function load(settings, workload, batch_size, seed)")
+    _schema(found, place)
+    return found
+
+
+def schema_of(name: str) -> type:
+    """The dataclass of the settings of the data source called `name`; raises ConfigError as `source` does."""
+    return _schema(source(name), f"harness/training/data/{name}.py")
+
+
+def load(settings: samples.DataSettings, workload: WorkloadConfig, batch_size: int, seed: int) -> samples.Samples:
+    """The Samples of the data source that `settings` names, in the input shape of `workload`.
+
+    Raises DataError where they are missing, damaged or do not suit the workload.
+    """
+    name = str(getattr(settings.name, "value", settings.name))
+    of_source = source(name)
+    wanted = samples.TEXT if is_text(workload) else samples.IMAGES
+    if of_source.KIND not in (wanted, samples.EITHER):
+        example = "python_source" if is_text(workload) else "synthetic"
+        raise DataError(f"data={name} does not suit workload={workload.name}: choose {wanted}, e.g. data={example}")
+    try:
+        found = of_source.load(settings, workload, batch_size, seed)
+    except (OSError, RuntimeError, ValueError) as error:
+        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+        root = getattr(settings, "root", None)
+        place = f" from {root}" if root else ""
+        raise DataError(f"cannot read data={name}{place} ({detail}): {of_source.ADVICE}") from None
+    size = len(found.train)
+    if size < batch_size:
+        raise DataError(f"data={found.name} has {size} training samples: give a batch_size of at most {size}")
+    return found
+
+
+def _schema(found, place):
+    """The one class of a source's file whose name ends in Data; raises ConfigError where it is no proper dataclass."""
+    classes = [
+        one
+        for name, one in vars(found).items()
+        if name.endswith("Data") and isinstance(one, type) and one.__module__ == found.__name__
+    ]
+    if len(classes) != 1:
+        listed = ", ".join(one.__name__ for one in classes) or "none"
+        raise ConfigError(f"{place} has {listed} where it needs one dataclass of its settings, called ...Data")
+    (schema,) = classes
+    if not is_dataclass(schema):
+        raise ConfigError(f"{place}: {schema.__name__} is no dataclass: write @dataclass above it")
+    if missing := [name for name in SETTINGS if name not in {field.name for field in fields(schema)}]:
+        raise ConfigError(f"{place}: {schema.__name__} lacks {missing[0]}, which every data source has: add it")
+    return schema

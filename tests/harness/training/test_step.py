@@ -1,0 +1,100 @@
+"""A step's memory layout changes no result, a model of one's own is found, and torch loads when a step is built."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from harness.settings import shipped
+from harness.settings.errors import CaptureError, ConfigError
+from harness.training.step import build_model, build_step, channels_last
+from tests.helpers.program import ROOT
+
+
+class Viewing(nn.Module):
+    """A convolution whose result is taken apart by a `view`, which only one memory layout allows."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 8, 3)
+
+    def forward(self, x):
+        return self.convolution(x).view(len(x), -1)
+
+
+def test_channels_last_changes_the_layout_and_no_result():
+    torch.manual_seed(0)
+    inputs = torch.randn(4, 3, 32, 32)
+    model = build_model(shipped.load("cifar10_resnet20"))
+    before = model.eval()(inputs)
+    laid_out = channels_last(model.train(), inputs)
+    assert model.training
+    assert all(one.is_contiguous(memory_format=torch.channels_last) for one in (laid_out, model.conv1.weight))
+    assert torch.allclose(model.eval()(laid_out), before, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in shipped.names() if not name.startswith(("mnist_mlp", "text"))])
+def test_every_convolutional_workload_trains_in_channels_last(name):
+    workload = shipped.load(name)
+    with torch.device("meta"):
+        model = build_model(workload).train()
+        inputs = channels_last(model, torch.zeros(2, *workload.input_shape))
+    assert inputs.is_contiguous(memory_format=torch.channels_last)
+    kernels = [one for one in model.parameters() if one.dim() == 4]
+    assert kernels and all(one.is_contiguous(memory_format=torch.channels_last) for one in kernels)
+    model(inputs).sum().backward()  # and nothing in the backward pass needs the other layout
+    assert all(one.grad is not None for one in kernels)
+
+
+def test_a_model_that_takes_no_channels_last_keeps_its_layout():
+    inputs, model = torch.randn(4, 3, 32, 32), Viewing()
+    assert channels_last(model, inputs) is inputs
+    assert model.convolution.weight.is_contiguous()
+    model(inputs).sum().backward()
+    assert channels_last(build_model(shipped.load("mnist_mlp")), inputs) is inputs  # it does not convolve
+
+
+OWN = """
+from torch import nn
+
+def build(num_classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, num_classes))
+
+def deep(num_classes, layers):
+    return nn.Sequential(nn.Flatten(), *(nn.Linear(28 * 28, 28 * 28) for _ in range(layers)), nn.Linear(28 * 28, 10))
+"""
+
+
+def test_a_model_in_a_module_of_one_s_own_is_a_workload(compose, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_model_of_a_test.py").write_text(OWN)
+    chosen = ("workload=custom", "workload.input_shape=[1,28,28]", "workload.classes=7")
+    config = compose(*chosen, "workload.target=own_model_of_a_test:build")
+    step = build_step(config.workload, config.precision, 3)
+    assert step.model[1].weight.shape == (7, 784)
+    assert torch.isfinite(step.compute())
+    config = compose(*chosen, "workload.target=own_model_of_a_test:deep", "+workload.arguments.layers=4")
+    assert len(build_step(config.workload, config.precision, 3).model) == 6
+    config = compose(*chosen, "workload.target=own_model_of_a_test:deep")
+    with pytest.raises(ConfigError, match=r"refuses its arguments \(.*layers.*see workload.arguments"):
+        build_step(config.workload, config.precision, 3)
+    config = compose(*chosen, "workload.target=own_model_of_a_test:shallow")
+    with pytest.raises(CaptureError, match=r"no 'shallow'. It has build, deep"):
+        build_step(config.workload, config.precision, 3)
+
+
+@pytest.mark.parametrize("name", shipped.names())
+def test_the_target_of_a_shipped_workload_builds_its_model(name):
+    with torch.device("meta"):
+        assert isinstance(build_model(shipped.load(name)), nn.Module)
+
+
+def test_torch_is_loaded_when_something_is_built_and_not_before():
+    heavy = {"torch", "torchvision", "sklearn", "scipy", "pandas", "mlflow", "matplotlib", "pyarrow", "rich"}
+    files = [path for path in (ROOT / "harness/training").rglob("*.py") if path.stem not in ("__init__", "models")]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files]
+    code = f"import sys, {', '.join(sorted(names))}; print(sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
