@@ -61,3 +61,8 @@ def test_the_assumptions_stand_in_the_report_as_in_their_file(written):
     shown = "".join(Page((written / "report.html").read_text()).text)
     items = [item for block in template("assumptions.md") for item in block.items]
     assert len(items) > 15 and all(item in shown for item in items)
+
+
+def test_no_meaning_leans_on_its_own_word():
+    for term in terms():
+        assert "<a" not in linker([term])(term.meaning), term.heading
