@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from accel_model import Design, Trace, replay
-from harness.judging.breakeven import PARAMETERS, curves, frontier, ladder, quantity, smallest
+from harness.judging.breakeven import PARAMETERS, curves, frontier, ladder, smallest
 from tests.helpers.traces import conv_trace, random_trace
 
 SEED = Design.load("seed")
@@ -154,20 +154,3 @@ def test_the_ladder_of_arrays_holds_the_own_one_and_spans_the_range(array):
     assert list(array) in arrays.tolist()
     assert (arrays[:, 2] == array[2]).all() and (np.diff(macs) > 0).all()
     assert macs[0] <= 64 * array[2] and macs[-1] >= 2048**2 * array[2]
-
-
-def test_values_read_with_their_units():
-    assert quantity("macs", 1048576) == "1,048,576 MAC units"
-    assert quantity("clock_hz", 2.5e9) == "2.5 GHz"
-    assert quantity("dram_bytes_per_s", 20e12) == "20,000 GB/s"
-    assert quantity("buffer_bytes", 3 * 2**19) == "1.5 MiB"
-
-
-def test_the_picture_is_a_png_where_the_claim_is_met_nowhere_everywhere_and_somewhere(case):
-    pytest.importorskip("matplotlib")
-    from harness.report.pictures.breakeven import breakeven
-
-    _, found = case
-    middle = float(np.median(found.grid_s("step")[np.isfinite(found.grid_s("step"))]))
-    for measured_s in (1e-12, 2 * middle, 1e6):
-        assert breakeven(found, measured_s, "step", {"half": 2.0, "third": 3.0}, "t").startswith(b"\x89PNG")

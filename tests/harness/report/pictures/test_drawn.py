@@ -8,11 +8,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-from harness.report.claim_map.panels import Panel, panels
 
 from accel_model import Design, replay
 from harness.flows.claim_map.values import Profile
+from harness.judging.breakeven import curves
 from harness.report.claim_map.sections import sections
+from harness.report.panels import Panel, panels
+from harness.report.pictures.breakeven import breakeven
 from harness.report.pictures.canvas import DARK, LIGHT, MARKS, Picture, drawn, png, svg
 from harness.report.pictures.completions import completions
 from harness.report.pictures.energy import energy
@@ -161,3 +163,11 @@ def test_verdicts_differ_for_readers_without_green_or_red_cones(theme):
         shown = np.clip(seen, 0, 1) ** (1 / 2.2)
         distance = np.linalg.norm(shown[:, None] - shown[None], axis=2)
         assert distance[~np.eye(len(shown), dtype=bool)].min() > 0.15
+
+
+def test_break_even_is_drawn_where_the_claim_is_met_nowhere_everywhere_and_somewhere():
+    found = curves(claim_maps.gemms(64), Design.load("seed"))
+    seconds = found.grid_s("step")
+    middle = float(np.median(seconds[np.isfinite(seconds)]))
+    for measured_s in (1e-12, 2 * middle, 1e6):
+        check(partial(breakeven, found, measured_s, "step", {"half": 2.0, "third": 3.0}, "a title"), (LIGHT,))
