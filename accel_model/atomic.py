@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 
-def write_bytes(path, data):
+def write_bytes(path: str | os.PathLike, data: bytes) -> None:
     """Write `data` to `path` through a temporary file in the same folder, which is made where it is missing.
 
     Raises OSError where the folder or the disk refuses; an earlier file at `path` is then untouched.

@@ -1,14 +1,22 @@
 """Design: a table of accelerators, one row each, with the physical quantities that replay needs."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from os import PathLike
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from accel_model import design_file
 from accel_model.array.dataflow import Dataflow
 from accel_model.array.record import Convention, Overlap
+from accel_model.arrays import to_numpy
 from accel_model.errors import DesignError
 from accel_model.fields import Setting, check_values, setting
+from accel_model.listing import ROWS, counted, listing
 from accel_model.silicon import energy
 
 LARGEST_GRID = 50_000_000  # designs
@@ -58,14 +66,36 @@ class Design:
     def __post_init__(self):
         check_values(self)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.rows.shape[0]
 
     def __repr__(self):
         names = sorted({str(name) for name in self.name[:1000]})
         return f"Design({len(self)} designs: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
 
-    def __getitem__(self, rows):
+    def __str__(self):
+        numbers = ("clock_hz", "buffer_bytes", "dram_bytes_per_s")
+        columns = {name: to_numpy(getattr(self, name)[:ROWS]) for name in (*numbers, "rows", "cols", "cores")}
+        choices = {name: to_numpy(getattr(self, name)[:ROWS]) for name in ("dataflow", "overlap", "fusion")}
+        rows = [
+            (
+                row,
+                str(self.name[row]),
+                f"{columns['rows'][row]} x {columns['cols'][row]} x {columns['cores'][row]}",
+                float(columns["clock_hz"][row] / 1e9),
+                Dataflow(choices["dataflow"][row]).name.lower(),
+                Overlap(choices["overlap"][row]).name.lower(),
+                "yes" if choices["fusion"][row] else "no",
+                float(columns["buffer_bytes"][row] / 2**20),
+                float(columns["dram_bytes_per_s"][row] / 1e9),
+            )
+            for row in range(len(columns["rows"]))
+        ]
+        array = "rows x cols x cores"
+        head = ("design", "name", array, "GHz", "dataflow", "overlap", "fusion", "buffer MiB", "DRAM GB/s")
+        return listing(f"Design of {counted(len(self), 'accelerator')}", head, rows, len(self))
+
+    def __getitem__(self, rows: ArrayLike | slice) -> Self:
         """The designs at `rows`: a number, a slice, or whole numbers or booleans (n,)."""
         picked = np.atleast_1d(np.arange(len(self))[rows])
         return self._map(lambda values: values[picked[0] : picked[-1] + 1] if _is_run(picked) else values[picked])
@@ -74,26 +104,26 @@ class Design:
         return replace(self, **{f.name: function(getattr(self, f.name)) for f in fields(self)})
 
     @property
-    def pes(self):
+    def pes(self) -> np.ndarray:
         """int64 (designs,), MAC units."""
         return self.rows * self.cols * self.cores
 
     @property
-    def macs_per_s(self):
+    def macs_per_s(self) -> np.ndarray:
         """float64 (designs, precisions), peak rate at each of PRECISIONS."""
         return (self.pes * self.clock_hz)[:, None] * self.mac_rate
 
-    def to(self, asarray):
+    def to(self, asarray: Callable[[np.ndarray], Any]) -> Self:
         """The same designs in arrays made by `asarray` (torch.asarray, cupy.asarray); replay then runs on those."""
         moved = {f.name: asarray(getattr(self, f.name)) for f in fields(self) if f.name != "name"}
         return replace(self, **moved)
 
-    def to_rows(self):
+    def to_rows(self) -> list[dict[str, Any]]:
         """The table as a list of plain mappings, one per design, for printing and logging."""
         return [{f.name: Setting.plain(f, getattr(self, f.name)[i]) for f in fields(self)} for i in range(len(self))]
 
     @classmethod
-    def stack(cls, designs):
+    def stack(cls, designs: Iterable[Self]) -> Self:
         """One table of all rows of `designs`, in order."""
         designs = list(designs)
         if not designs:
@@ -101,7 +131,7 @@ class Design:
         return cls(**{f.name: np.concatenate([getattr(d, f.name) for d in designs]) for f in fields(cls)})
 
     @classmethod
-    def grid(cls, name="grid", array=None, **values):
+    def grid(cls, name: str = "grid", array: Sequence[Sequence[int]] | None = None, **values: Any) -> Design:
         """All combinations of the given values; a field that is not named has its default.
 
         array: [(rows, cols, cores), ...], paired sizes in place of rows, cols and cores. values: a list or one value
@@ -110,19 +140,19 @@ class Design:
         return from_choices(({} if array is None else {"array": array}) | values, name, f"Design.grid {name!r}")
 
     @classmethod
-    def load(cls, name_or_path):
+    def load(cls, name_or_path: str | PathLike) -> Design:
         """The nominal design of conf/accelerator/NAME.yaml, or of the file at a path; raises DesignError."""
         mapping, name, where = design_file.read(name_or_path)
         return cls.from_mapping(mapping, name, where)
 
     @classmethod
-    def from_mapping(cls, mapping, name, where=None):
+    def from_mapping(cls, mapping: Mapping[str, Any], name: str, where: str | None = None) -> Design:
         """The nominal design that `mapping` holds, in the form of conf/accelerator/*.yaml; raises DesignError."""
         where = where or f"accelerator {name}"
         return from_choices(design_file.nominal(mapping, where), name, where)
 
     @classmethod
-    def completions(cls, name_or_mapping, name=None):
+    def completions(cls, name_or_mapping: str | Mapping[str, Any], name: str | None = None) -> Design:
         """Every combination of the values that conf/accelerator/NAME.yaml, or such a mapping, leaves open."""
         if isinstance(name_or_mapping, str):
             mapping, name, where = design_file.read(name_or_mapping)
@@ -132,7 +162,7 @@ class Design:
         return from_choices(design_file.completions(mapping, where), name, where)
 
 
-def from_choices(values, name, where):
+def from_choices(values: Mapping[str, Any], name: str, where: str) -> Design:
     """A Design of all combinations of `values`, a mapping of field (or array) to a list of values, or one value.
 
     where: what to name in an error. Raises DesignError for an unknown field or a value that it cannot take.
@@ -148,7 +178,7 @@ def from_choices(values, name, where):
     return combined(lists, digits, count, name, where)
 
 
-def parsed(values, where):
+def parsed(values: Mapping[str, Any], where: str) -> dict[str, np.ndarray]:
     """{field (or array): the values given for it, as an array}; raises DesignError as `from_choices` does."""
     known = {f.name: f for f in fields(Design) if f.name != "name"}
     if unknown := [key for key in values if key not in known and key != "array"]:
@@ -163,7 +193,9 @@ def parsed(values, where):
     return lists
 
 
-def combined(lists, digits, count, name, where):
+def combined(
+    lists: Mapping[str, np.ndarray], digits: Sequence[np.ndarray], count: int, name: str, where: str
+) -> Design:
     """The Design of `count` rows whose value of each key of `lists` is the one that its digits, int64 (count,), pick.
 
     lists: what `parsed` returns. digits: in the order of `lists`. Other fields have their defaults. Raises DesignError.
@@ -183,7 +215,7 @@ def combined(lists, digits, count, name, where):
         raise DesignError(f"{where}: {error}") from None
 
 
-def arrays_of(given, where):
+def arrays_of(given: Any, where: str) -> np.ndarray:
     """int64 (n, 3): rows, cols and cores of each array in `given`; raises DesignError."""
     try:
         sizes = np.array([list(sizes) for sizes in given])

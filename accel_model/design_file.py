@@ -6,7 +6,10 @@ of the whole design, which every array must have. `name`, `description` and `sou
 The one place that imports yaml.
 """
 
+from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -18,7 +21,7 @@ FOR_PEOPLE = ("name", "description", "source")
 SPAN_KEYS = {"value", "values", "low", "high", "source"}
 
 
-def read(name_or_path):
+def read(name_or_path: str | PathLike) -> tuple[dict[str, Any], str, str]:
     """(mapping, name, where) of a design file, found by its name in conf/accelerator or by its path.
 
     Raises DesignError where it is missing, too large or not a mapping.
@@ -39,12 +42,12 @@ def read(name_or_path):
     return mapping, path.stem, str(path)
 
 
-def nominal(mapping, where):
+def nominal(mapping: Mapping[str, Any], where: str) -> dict[str, list]:
     """{field: [value]} of the nominal design in `mapping`; raises DesignError."""
     return _checked(mapping, where, lambda key, span: [_nominal(key, span, where)])
 
 
-def completions(mapping, where):
+def completions(mapping: Mapping[str, Any], where: str) -> dict[str, list]:
     """{field: [values]} of everything that `mapping` leaves open; raises DesignError."""
     return _checked(mapping, where, lambda key, span: _all(key, span, where))
 

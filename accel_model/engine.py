@@ -1,6 +1,7 @@
 """replay: a trace on a table of designs, in chunks of designs, each distinct piece of work costed once."""
 
 import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 
@@ -12,9 +13,11 @@ from accel_model.array.dataflow import records_of
 from accel_model.array.record import Arrays, Convention, Overlap
 from accel_model.array.search import Speeds
 from accel_model.arrays import choose, device, namespace, to_numpy
+from accel_model.design import Design
 from accel_model.errors import DesignError, TraceError
 from accel_model.report import Bound, Report
 from accel_model.silicon.energy import vector_j
+from accel_model.trace import Trace
 from accel_model.types import Phase
 from accel_model.work.floors import compute_floor_s, memory_floor_s
 from accel_model.work.units import Units, host_bytes, joined, work_of
@@ -24,7 +27,9 @@ PER_OP = [f.name for f in fields(Report) if f.default is None]
 WHOLE_NUMBERS = ("compute_cycles", "tiled_cycles", "bound")
 
 
-def replay(trace, design, per_op=True, workers=None, must_run=True):
+def replay(
+    trace: Trace, design: Design, per_op: bool = True, workers: int | None = None, must_run: bool = True
+) -> Report:
     """Time, traffic and energy of one training step of `trace` on each row of `design`.
 
     trace: Trace with at least one op. design: Design; the computation runs on its kind of arrays (Design.to). per_op:
@@ -35,13 +40,16 @@ def replay(trace, design, per_op=True, workers=None, must_run=True):
     return _replayed((trace,), design, per_op, workers, must_run)[0]
 
 
-def replay_all(traces, design, workers=None, must_run=True):
+def replay_all(
+    traces: Iterable[Trace], design: Design, workers: int | None = None, must_run: bool = True
+) -> list[Report]:
     """The Reports, sums only, of several traces on the same designs, faster than one `replay` after another.
 
     What depends on a design and not on a trace is done once, so that many small traces cost little more than one.
     Arguments and errors are as for `replay`; returns a list in the order of `traces`.
     """
-    return _replayed(tuple(traces), design, False, workers, must_run) if traces else []
+    traces = tuple(traces)
+    return _replayed(traces, design, False, workers, must_run) if traces else []
 
 
 def _replayed(traces, design, per_op, workers, must_run):

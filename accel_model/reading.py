@@ -2,6 +2,8 @@
 
 import csv
 import io
+from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 
 from accel_model.errors import AccelModelError
@@ -14,7 +16,7 @@ class TableError(AccelModelError):
     """A table is missing, damaged or lacks a column."""
 
 
-def read_text(path, error_type=TableError):
+def read_text(path: str | PathLike, error_type: type[AccelModelError] = TableError) -> str:
     """The text of the file at `path`; raises error_type where it is missing, over 64 MiB or not text in UTF-8."""
     try:
         with open(path, "rb") as file:
@@ -30,7 +32,7 @@ def read_text(path, error_type=TableError):
         raise error_type(f"{path}, line {line}: is not text in UTF-8: save it as such") from None
 
 
-def read_table(path, columns):
+def read_table(path: str | PathLike, columns: Sequence[str]) -> list[dict[str, str]]:
     """The rows of a CSV file as a list of {column: text}; lines that start with # are comments.
 
     path: of the file; one that is not absolute is of this package. columns: names that its head line must have, each

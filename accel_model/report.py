@@ -5,6 +5,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from accel_model.listing import ROWS, counted, listing
 from accel_model.types import Phase
 
 
@@ -52,17 +53,40 @@ class Report:
     bound: np.ndarray | None = None  # Bound
     op_energy_j: np.ndarray | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.step_s)
 
-    def by_phase(self):
+    def __repr__(self):
+        kept = "sums only" if self.op_s is None else f"{self.op_s.shape[1]} ops"
+        return f"Report({len(self)} designs, {kept})"
+
+    def __str__(self):
+        bounds = self.by_bound()
+        rows = [
+            (
+                row,
+                float(self.step_s[row] * 1e3),
+                float(self.floor_s[row] * 1e3),
+                float(self.utilisation[row] * 100),
+                max(bounds, key=lambda name: bounds[name][row]),
+                float(self.dram_total_bytes[row] / 1e6),
+                float(self.energy_j[row]),
+                float(self.watts[row]),
+                "yes" if self.fits[row] else "no",
+            )
+            for row in range(min(len(self), ROWS))
+        ]
+        head = ("design", "step ms", "floor ms", "utilised %", "mostly", "DRAM MB", "J", "W", "fits DRAM")
+        return listing(f"Report on {counted(len(self), 'design')}", head, rows, len(self))
+
+    def by_phase(self) -> dict[str, np.ndarray]:
         """{phase name: float64 (designs,) seconds}."""
         return {phase.name.lower(): self.phase_s[:, phase] for phase in Phase}
 
-    def by_bound(self):
+    def by_bound(self) -> dict[str, np.ndarray]:
         """{name of the winning term: float64 (designs,) seconds}, with the host transfer as "host"."""
         return {bound.name.lower(): self.bound_s[:, bound] for bound in Bound} | {"host": self.host_s}
 
-    def joules_per_sample(self, batch):
+    def joules_per_sample(self, batch: int) -> np.ndarray:
         """float64 (designs,), energy of the step over its samples."""
         return self.energy_j / batch

@@ -1,7 +1,9 @@
 """Space: all combinations of some choices around one accelerator, any part of which becomes a Design."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 
@@ -28,21 +30,25 @@ class Space:
     name: str
     where: str  # what to name in an error
 
+    def __repr__(self):
+        axes = " x ".join(f"{len(choices)} {key}" for key, choices in self.axes.items())
+        return f"Space({axes} around {self.name})"
+
     @property
-    def sizes(self):
+    def sizes(self) -> tuple[int, ...]:
         """The number of choices of each axis."""
         return tuple(len(choices) for choices in self.axes.values())
 
     @property
-    def count(self):
+    def count(self) -> int:
         """The number of designs, a whole number of any size."""
         return math.prod(self.sizes)
 
-    def digits(self, first, last):
+    def digits(self, first: int, last: int) -> np.ndarray:
         """int64 (axes, n), which choice of each axis the designs numbered `first` to below `last` have."""
         return np.stack(np.unravel_index(np.arange(first, last), self.sizes))
 
-    def at(self, digits):
+    def at(self, digits: np.ndarray) -> Design:
         """The Design of `digits`, int64 (axes, n); raises DesignError where a combination is no accelerator."""
         digits = np.asarray(digits)
         count = digits.shape[1]
@@ -50,7 +56,7 @@ class Space:
         return combined(self.fixed | self.axes, [*whole, *digits], count, self.name, self.where)
 
     @classmethod
-    def around(cls, mapping, choices, name, where):
+    def around(cls, mapping: Mapping[str, Any], choices: Mapping[str, Any], name: str, where: str) -> Self:
         """The Space of `choices` around the nominal design that `mapping` holds.
 
         mapping: in the form of conf/accelerator/*.yaml. choices: {field, or array: a list, or a mapping of low, high,

@@ -1,6 +1,7 @@
 """The three tables of a trace, their columns and dtypes, and how one is made of plain columns."""
 
 from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -9,11 +10,12 @@ from accel_model.errors import TraceError
 SCHEMA_VERSION = 1
 LARGEST_EXACT = 2**53  # beyond this an int64 count no longer survives a float64
 
+T = TypeVar("T")  # Ops, Tensors or Uses
 GEOMETRY = ("input_size", "filter_size", "output_size", "stride", "padding", "dilation")
 """Columns of `Ops` with shape (3, ops): up to three spatial axes, the last axis of the image last, 0 where unused."""
 
 
-def column(dtype, rank=1):
+def column(dtype: np.dtype | type, rank: int = 1) -> Any:
     """A dataclass field that holds an array of `dtype` with the ops (or tensors, uses) on its last axis."""
     return field(metadata={"dtype": np.dtype(dtype), "rank": rank})
 
@@ -49,7 +51,7 @@ class Ops:
     dtype: np.ndarray = column(np.int8)  # DType of the operands
 
     @property
-    def macs(self):
+    def macs(self) -> np.ndarray:
         """int64 (ops,), multiply-accumulates of each row."""
         return self.groups * self.m * self.n * self.k
 
@@ -77,7 +79,7 @@ class Uses:
     operand: np.ndarray = column(np.int8)  # Operand
 
 
-def table(kind, length, /, **columns):
+def table(kind: type[T], length: int, /, **columns: Any) -> T:
     """A table of `kind` (Ops, Tensors or Uses) with `length` rows; columns that are not named are zero.
 
     A scalar fills its column. Raises TraceError where a column does not have `length` rows or is not of its dtype.

@@ -1,11 +1,16 @@
 """Trace: what one training step does, op by op, knowing nothing of any device."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from os import PathLike
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from accel_model import trace_file
 from accel_model.errors import TraceError
+from accel_model.listing import ROWS, counted, listing
 from accel_model.tables import GEOMETRY, LARGEST_EXACT, Ops, Tensors, Uses, table
 from accel_model.types import DTYPE_BYTES, PERSISTENT_ROLES, PRECISIONS, DType, Kind, Operand, Phase, Role, dtype_of
 
@@ -30,40 +35,49 @@ class Trace:
     def __post_init__(self):
         check(self)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.ops.m)
 
     def __repr__(self):
         return f"Trace({len(self)} ops, {len(self.tensors.bytes)} tensors, {int(self.ops.macs.sum())} MACs)"
 
+    def __str__(self):
+        ops, macs = self.ops, self.ops.macs
+        rows = [
+            (
+                row,
+                self.layers[ops.layer[row]] or self.names[ops.name[row]] or "-",
+                Phase(ops.phase[row]).name.lower(),
+                Kind(ops.kind[row]).name.lower(),
+                DType(ops.dtype[row]).name.lower(),
+                *(int(getattr(ops, name)[row]) for name in ("groups", "m", "n", "k")),
+                float(macs[row] / 1e6),
+                int(ops.vector_ops[row]),
+            )
+            for row in range(min(len(self), ROWS))
+        ]
+        head = ("op", "layer", "phase", "kind", "format", "groups", "M", "N", "K", "MMAC", "vector ops")
+        size = f"{macs.sum() / 1e9:.4g} GMAC, {counted(len(self.tensors.bytes), 'tensor')}"
+        return listing(f"Trace of {counted(len(self), 'op')}, {size}", head, rows, len(self))
+
     @classmethod
-    def from_gemms(cls, m, n, k, groups=1, dtype="bf16", phase=Phase.FORWARD):
+    def from_gemms(
+        cls,
+        m: ArrayLike,
+        n: ArrayLike,
+        k: ArrayLike,
+        groups: ArrayLike = 1,
+        dtype: str | Sequence[str] = "bf16",
+        phase: Phase = Phase.FORWARD,
+    ) -> Self:
         """A trace of bare GEMMs C[M,N] = A[M,K] B[K,N], each with tensors of its own.
 
         m, n, k, groups: int or int (ops,), sizes in elements, above 0. dtype: a name of PRECISIONS or (ops,) of them.
         Raises TraceError for sizes that are not whole numbers above 0 or whose MACs pass 2^53.
         """
-        sizes = [np.asarray(x) for x in (groups, m, n, k)]
-        for name, size in zip(("groups", "m", "n", "k"), sizes, strict=True):
-            if size.dtype.kind not in "iu":
-                raise TraceError(f"{name} holds {size.dtype}: give whole numbers")
-            if size.size and size.min() <= 0:
-                raise TraceError(f"{name} holds {size.min()}: a GEMM needs sizes above 0")
-        try:
-            groups, m, n, k = np.broadcast_arrays(*(np.atleast_1d(size).astype(np.int64) for size in sizes))
-        except ValueError:
-            raise TraceError(
-                f"groups, m, n and k have {[s.size for s in sizes]} values: give one each, or one for all"
-            ) from None
+        groups, m, n, k = _sizes(groups, m, n, k)
         count = len(m)
-        try:
-            formats = np.broadcast_to([dtype_of(d) for d in np.atleast_1d(dtype)], (count,)).astype(np.int64)
-        except KeyError as error:
-            raise TraceError(f"dtype {error} is unknown: use one of {', '.join(PRECISIONS)}") from None
-        except ValueError:
-            raise TraceError(
-                f"dtype has {np.size(dtype)} values for {count} GEMMs: give one each, or one for all"
-            ) from None
+        formats = _formats(dtype, count)
         check_products(groups, m, n, k)
         ops = table(
             Ops,
@@ -103,28 +117,28 @@ class Trace:
         return cls(ops, tensors, uses, meta={"source": "from_gemms"})
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | PathLike) -> Self:
         """The trace in the file at `path`; raises TraceError where it is missing, damaged or of another schema."""
         return trace_file.load(path, cls)
 
-    def save(self, path):
+    def save(self, path: str | PathLike) -> None:
         """Write the trace to one file at `path`, atomically; raises TraceError where it cannot be written."""
         trace_file.save(self, path)
 
-    def macs_by_phase(self):
+    def macs_by_phase(self) -> dict[str, int]:
         """MACs of each phase as {phase name: int}, phases in the order of `Phase`."""
         sums = np.bincount(self.ops.phase, weights=None, minlength=len(Phase)) * 0
         np.add.at(sums, self.ops.phase, self.ops.macs)
         return {phase.name.lower(): int(sums[phase]) for phase in Phase}
 
-    def live_bytes(self):
+    def live_bytes(self) -> np.ndarray:
         """int64 (ops,), bytes of the tensors alive at each op; its maximum is the step's peak memory."""
         change = np.zeros(len(self) + 1, dtype=np.int64)
         np.add.at(change, self.tensors.born, self.tensors.bytes)
         np.add.at(change, self.tensors.freed, -self.tensors.bytes)
         return np.cumsum(change)[: len(self)]
 
-    def at(self, precision):
+    def at(self, precision: str) -> Self:
         """This trace with its MAC operands and floating-point activations stored in `precision`.
 
         Parameters, optimiser state, buffers and whole-number tensors keep their size: master weights stay as they are.
@@ -145,7 +159,35 @@ class Trace:
         return replace(self, ops=ops, tensors=tensors, uses=uses, meta=self.meta | {"replayed_at": precision})
 
 
-def check_products(groups, m, n, k):
+def _sizes(groups, m, n, k):
+    """Four int64 (ops,) of sizes, or one each; raises TraceError where one is no whole number above 0."""
+    sizes = [np.asarray(x) for x in (groups, m, n, k)]
+    for name, size in zip(("groups", "m", "n", "k"), sizes, strict=True):
+        if size.dtype.kind not in "iu":
+            raise TraceError(f"{name} holds {size.dtype}: give whole numbers")
+        if size.size and size.min() <= 0:
+            raise TraceError(f"{name} holds {size.min()}: a GEMM needs sizes above 0")
+    try:
+        return np.broadcast_arrays(*(np.atleast_1d(size).astype(np.int64) for size in sizes))
+    except ValueError:
+        raise TraceError(
+            f"groups, m, n and k have {[s.size for s in sizes]} values: give one each, or one for all"
+        ) from None
+
+
+def _formats(dtype, count):
+    """int64 (count,), the DType of each GEMM; raises TraceError for a name that is none, or too many of them."""
+    try:
+        return np.broadcast_to([dtype_of(d) for d in np.atleast_1d(dtype)], (count,)).astype(np.int64)
+    except KeyError as error:
+        raise TraceError(f"dtype {error} is unknown: use one of {', '.join(PRECISIONS)}") from None
+    except ValueError:
+        raise TraceError(
+            f"dtype has {np.size(dtype)} values for {count} GEMMs: give one each, or one for all"
+        ) from None
+
+
+def check_products(groups: np.ndarray, m: np.ndarray, n: np.ndarray, k: np.ndarray) -> None:
     """Raise TraceError where groups*m*n*k of any row passes 2^53, found without overflowing int64."""
     product = groups.astype(np.float64) * m * n * k
     if product.size and product.max() > LARGEST_EXACT:
@@ -155,7 +197,7 @@ def check_products(groups, m, n, k):
         )
 
 
-def check(trace):
+def check(trace: Trace) -> None:
     """Raise TraceError where the tables of `trace` contradict each other."""
     ops, tensors, uses, count = trace.ops, trace.tensors, trace.uses, len(trace)
     check_products(ops.groups, ops.m, ops.n, ops.k)

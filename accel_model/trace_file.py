@@ -1,9 +1,13 @@
 """The trace file: a zip archive of three Parquet tables and metadata in JSON; only here this package uses pyarrow."""
 
+from __future__ import annotations
+
 import io
 import json
 import zipfile
 from dataclasses import fields
+from os import PathLike
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,12 +15,15 @@ from accel_model.atomic import write_bytes
 from accel_model.errors import TraceError
 from accel_model.tables import SCHEMA_VERSION, Ops, Tensors, Uses, table
 
+if TYPE_CHECKING:
+    from accel_model.trace import Trace
+
 TABLES = {"ops": Ops, "tensors": Tensors, "uses": Uses}
 LARGEST_ROWS = 20_000_000  # of one table; a file that states more is refused before it is read
 LARGEST_BYTES = 4 * 2**30  # of one member, unpacked
 
 
-def save(trace, path):
+def save(trace: Trace, path: str | PathLike) -> None:
     """Write `trace` to one file at `path`, atomically; raises TraceError where it cannot be written."""
     buffer = io.BytesIO()
     head = {
@@ -36,7 +43,7 @@ def save(trace, path):
         raise TraceError(f"cannot write the trace to {path}: {error.strerror or error}") from None
 
 
-def load(path, kind):
+def load(path: str | PathLike, kind: type[Trace]) -> Trace:
     """The trace in the file at `path`, made by `kind` (Trace) of its tables, layers, names, uncounted ops and metadata.
 
     Raises TraceError where the file is missing, damaged or of another schema version, or where its tables contradict

@@ -81,7 +81,7 @@ PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8", "int8")
 """Operand formats that a trace can be replayed at."""
 
 
-def dtype_of(name):
+def dtype_of(name: str) -> DType:
     """The DType called `name` in lower case, e.g. "bf16"; raises KeyError for a name that is none."""
     return DType[name.upper()]
 

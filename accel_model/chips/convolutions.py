@@ -1,5 +1,6 @@
 """Traces of bare convolutions, from their sizes: what published tables of layers state."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,39 +32,21 @@ class Convolution:
     batch: int = 1
 
     @property
-    def out_size(self):
+    def out_size(self) -> int:
         """Output pixels along a side."""
         return (self.size + 2 * self.padding - self.filter_size) // self.stride + 1
 
 
-def from_convolutions(layers, precision="fp32", phases=(Phase.FORWARD,)):
+def from_convolutions(
+    layers: Sequence[Convolution], precision: str = "fp32", phases: Sequence[Phase] = (Phase.FORWARD,)
+) -> Trace:
     """A Trace that does each of `layers` (Convolution) in each of `phases`, with tensors of its own.
 
     phases: of FORWARD, DGRAD and WGRAD. Raises TraceError for sizes that leave no output, or an unknown precision.
     """
     if precision not in PRECISIONS:
         raise TraceError(f"precision {precision!r} is unknown: use one of {', '.join(PRECISIONS)}")
-    rows, uses, elements = [], [], []
-    for index, layer in enumerate(layers):
-        out, area = layer.out_size, layer.filter_size**2
-        if out < 1 or layer.channels % layer.groups or layer.filters % layer.groups:
-            raise TraceError(f"convolution {layer.name!r} has no output, or channels that its groups do not divide")
-        pixels, inputs, outputs = layer.batch * out * out, layer.channels // layer.groups, layer.filters // layer.groups
-        sizes = (
-            layer.batch * layer.channels * layer.size**2,
-            layer.filters * inputs * area,
-            pixels * layer.filters,
-        )
-        sides = {
-            Phase.FORWARD: (pixels, outputs, inputs * area),
-            Phase.DGRAD: (pixels, inputs * area, outputs),
-            Phase.WGRAD: (inputs * area, outputs, pixels),
-        }
-        for phase in phases:
-            for size, operand in zip(sizes, OPERANDS[phase], strict=True):
-                uses.append((len(rows), len(elements), operand))
-                elements.append(size)
-            rows.append((index, phase, layer, *sides[phase]))
+    rows, uses, elements = _rows(layers, phases)
     count = len(rows)
     layer_of, phase, made, m, n, k = zip(*rows, strict=True) if rows else [()] * 6
     op, tensor, operand = (np.array(column) for column in zip(*uses, strict=True)) if uses else [np.zeros(0, int)] * 3
@@ -112,3 +95,29 @@ def from_convolutions(layers, precision="fp32", phases=(Phase.FORWARD,)):
         layers=tuple(layer.name for layer in layers) or ("",),
         meta={"source": "from_convolutions", "precision": precision},
     )
+
+
+def _rows(layers, phases):
+    """([(layer number, phase, layer, m, n, k)] of each op, [(op, tensor, operand)], [elements of each tensor])."""
+    rows, uses, elements = [], [], []
+    for index, layer in enumerate(layers):
+        out, area = layer.out_size, layer.filter_size**2
+        if out < 1 or layer.channels % layer.groups or layer.filters % layer.groups:
+            raise TraceError(f"convolution {layer.name!r} has no output, or channels that its groups do not divide")
+        pixels, inputs, outputs = layer.batch * out * out, layer.channels // layer.groups, layer.filters // layer.groups
+        sizes = (
+            layer.batch * layer.channels * layer.size**2,
+            layer.filters * inputs * area,
+            pixels * layer.filters,
+        )
+        sides = {
+            Phase.FORWARD: (pixels, outputs, inputs * area),
+            Phase.DGRAD: (pixels, inputs * area, outputs),
+            Phase.WGRAD: (inputs * area, outputs, pixels),
+        }
+        for phase in phases:
+            for size, operand in zip(sizes, OPERANDS[phase], strict=True):
+                uses.append((len(rows), len(elements), operand))
+                elements.append(size)
+            rows.append((index, phase, layer, *sides[phase]))
+    return rows, uses, elements

@@ -1,5 +1,6 @@
 """Eyeriss v1, a row-stationary chip: AlexNet's five convolutions, layer by layer."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ from accel_model.array.dataflows.row_stationary import active_pes
 from accel_model.chips.convolutions import Convolution, from_convolutions
 from accel_model.design import Design
 from accel_model.engine import replay
+from accel_model.trace import Trace
 
 CHIP, BATCH = "Eyeriss v1", 4
 ALEXNET = (  # Krizhevsky, Sutskever, Hinton, NIPS 2012: five convolutions, two of them in two groups of channels
@@ -21,7 +23,7 @@ TIMES = {CHIP: "total_latency"}
 REMARKS = {"dram_access": "the chip compresses, the model does not", "power": "energies scaled from 45 nm"}
 
 
-def figures(rows, resnet50):
+def figures(rows: list[dict[str, str]], resnet50: Callable[[int], Trace] | None) -> dict[tuple, tuple[float, str]]:
     """{(chip, workload, layer, batch, metric): (simulated, remark)}; see accel_model/chips/validation.py."""
     layers = [replace(layer, batch=BATCH) for layer in ALEXNET]
     design = Design.load("eyeriss")

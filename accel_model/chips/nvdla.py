@@ -1,6 +1,7 @@
 """NVDLA beside its vendor's estimator: cycles of each layer, frames of each network, and its other sizes."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from accel_model.chips.convolutions import Convolution, from_convolutions
 from accel_model.design import Design
 from accel_model.engine import replay
+from accel_model.trace import Trace
 
 ESTIMATED = "NVDLA 2048 MAC (xlsx default)"
 SIZES = {  # input x output channels of an atomic operation (the middle ones assumed), buffer KiB, GB/s
@@ -21,7 +23,7 @@ SIZES = {  # input x output channels of an atomic operation (the middle ones ass
 }
 
 
-def figures(rows, resnet50):
+def figures(rows: list[dict[str, str]], resnet50: Callable[[int], Trace] | None) -> dict[tuple, tuple[float, str]]:
     """{key: (simulated, remark)}; see accel_model/chips/validation.py."""
     design, found = Design.load("nvdla"), {}
     for workload in sorted({row["workload"] for row in rows if row["chip"] == ESTIMATED}):
@@ -30,7 +32,7 @@ def figures(rows, resnet50):
     return found | _of_sizes([layer for _, layer in estimated_layers(rows, "ResNet50 inference")], design)
 
 
-def estimated_layers(rows, workload):
+def estimated_layers(rows: list[dict[str, str]], workload: str) -> list[tuple[int, Convolution]]:
     """[(row number, Convolution)] of the estimator's layers of one network, one for each of its mac_cycles rows."""
     result = []
     for number, row in enumerate(rows):

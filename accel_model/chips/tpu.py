@@ -1,5 +1,6 @@
 """TPU v1 on stand-ins for its six applications; TPU v2 and v3 on training steps of ResNet-50."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +26,7 @@ TRAINED_BATCH = 256  # images per chip
 TIMES = dict.fromkeys(TRAINED, TRAINING)
 
 
-def figures(rows, resnet50):
+def figures(rows: list[dict[str, str]], resnet50: Callable[[int], Trace] | None) -> dict[tuple, tuple[float, str]]:
     """{key: (simulated, remark)}; see accel_model/chips/validation.py."""
     return _of_applications(rows) | _of_training(rows, resnet50)
 

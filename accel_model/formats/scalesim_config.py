@@ -8,6 +8,7 @@ the memories IfmapSramSz.
 """
 
 from dataclasses import dataclass
+from os import PathLike
 
 from accel_model.array.dataflow import RECORDS
 from accel_model.design import Design
@@ -20,7 +21,7 @@ ARRAY = "architecture_presets"
 DATAFLOWS = [record.name for record in RECORDS if getattr(record, "scalesim", None)]  # that SCALE-Sim has, too
 
 
-def load_config(path, clock_hz=1e9):
+def load_config(path: str | PathLike, clock_hz: float = 1e9) -> Design:
     """The Design (one row) of a SCALE-Sim configuration file: padded folds, no overlap, its convention of cycles.
 
     clock_hz: what turns its cycles into seconds. Raises DesignError, with file, line and column, for a file that is not

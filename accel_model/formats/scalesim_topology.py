@@ -11,6 +11,7 @@ Source: SCALE-Sim 3.0.0, scalesim/topology_utils.py.
 """
 
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ class _TopologyLayer:
     where: str  # file and line
 
 
-def load_topology(path, kind=None, dtype="int8"):
+def load_topology(path: str | PathLike, kind: str | None = None, dtype: str = "int8") -> Trace:
     """The Trace of a SCALE-Sim topology file: one forward op per layer, with tensors of its own.
 
     kind: "conv", "gemm", or None to tell by the header, or else by the number of columns. dtype: a name of PRECISIONS;
@@ -69,7 +70,7 @@ def load_topology(path, kind=None, dtype="int8"):
     return trace if kind == "gemm" else _with_images(trace, sizes)
 
 
-def save_topology(trace, path):
+def save_topology(trace: Trace, path: str | PathLike) -> int:
     """Write the GEMMs of `trace` as a SCALE-Sim GEMM topology, atomically; vector ops have no row there.
 
     Each of an op's groups is a row of its own, named by layer, phase, op and group. Returns the number of rows. Raises

@@ -7,12 +7,16 @@ Source: Trace Event Format (Chrome), complete events; Perfetto keeps whole nanos
 """
 
 import json
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
 from accel_model.atomic import write_bytes
 from accel_model.errors import AccelModelError
-from accel_model.report import Bound
+from accel_model.report import Bound, Report
+from accel_model.trace import Trace
 from accel_model.types import Kind, Phase
 
 RESOURCES = {"array": "compute_s", "vector unit": "vector_s", "DRAM": "dram_s", "buffer": "buffer_s"}
@@ -24,7 +28,13 @@ class TimelineError(AccelModelError):
     """A timeline cannot be drawn of this report, or cannot be written."""
 
 
-def save_timeline(path, trace, report, designs=(0,), names=None):
+def save_timeline(
+    path: str | PathLike,
+    trace: Trace,
+    report: Report,
+    designs: Sequence[int] = (0,),
+    names: Sequence[str] | None = None,
+) -> None:
     """Write `timeline(...)` to a JSON file at `path`, atomically; raises TimelineError."""
     data = json.dumps(timeline(trace, report, designs, names), allow_nan=False, separators=(",", ":")).encode()
     try:
@@ -33,7 +43,9 @@ def save_timeline(path, trace, report, designs=(0,), names=None):
         raise TimelineError(f"cannot write the timeline to {path}: {error.strerror or error}") from None
 
 
-def timeline(trace, report, designs=(0,), names=None):
+def timeline(
+    trace: Trace, report: Report, designs: Sequence[int] = (0,), names: Sequence[str] | None = None
+) -> dict[str, Any]:
     """The step of `trace` on some designs of `report`, as a mapping in Chrome's Trace Event Format.
 
     designs: rows of the report, one process of the timeline each. names: what to call them; "design N" where left out.

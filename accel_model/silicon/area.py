@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 
 from accel_model.array.record import Overlap
+from accel_model.design import Design
 from accel_model.reading import read_table
 from accel_model.silicon.energy import FALLBACK, MULTIPLY_ADD
 from accel_model.types import DTYPE_BYTES, PRECISIONS, dtype_of
@@ -36,24 +37,24 @@ Source: 6050 um x 3264 um, JEDEC JESD235 and SK hynix, Hot Chips 26 (2014); reca
 
 
 @cache
-def parts():
+def parts() -> dict[tuple[str, int], float]:
     """{(part, bits): um2 at 45 nm}, as published."""
     rows = read_table("data/area_per_part.csv", ("part", "bits", "um2"))
     return {(row["part"], int(row["bits"])): float(row["um2"]) for row in rows}
 
 
-def logic_mm2(um2, node_nm):
+def logic_mm2(um2: np.ndarray, node_nm: np.ndarray) -> np.ndarray:
     """float64, mm2 at `node_nm` of logic that takes `um2` at 45 nm."""
     return um2 * 1e-6 * (node_nm / TABLE_NM) ** LOGIC_SHRINK
 
 
-def mac_um2(precision):
+def mac_um2(precision: str) -> float:
     """Area of one multiplier and its adder at 45 nm in um2; of a format that no table has, that of the next larger."""
     table = parts()
     return sum(table.get((op, bits)) or table[FALLBACK[op], bits] for op, bits in MULTIPLY_ADD[precision])
 
 
-def area_mm2(design, precision):
+def area_mm2(design: Design, precision: str) -> np.ndarray:
     """float64 (designs,), the area proxy of each row of `design` in mm2, with MAC units that take `precision`.
 
     Each PE holds two operands and its accumulator, twice where folds overlap; a vector lane adds and multiplies in

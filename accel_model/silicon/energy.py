@@ -1,11 +1,20 @@
 """Energy per operation and per byte by process node, from published tables, and what the energy of a step goes to."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from accel_model.reading import read_table
 from accel_model.types import DTYPE_BYTES, PRECISION_OF, PRECISIONS
+
+if TYPE_CHECKING:
+    from accel_model.design import Design
+    from accel_model.report import Report
+    from accel_model.trace import Trace
 
 MULTIPLY_ADD = {
     "fp32": (("fp multiply", 32), ("fp add", 32)),
@@ -29,25 +38,25 @@ PARTS = ("macs", "registers", "buffer", "dram", "vector", "static")  # what the 
 
 
 @cache
-def table():
+def table() -> dict[tuple[str, int, int], float]:
     """{(op, bits, node in nm): J}, as published: Horowitz, ISSCC 2014 (45 nm); Jouppi et al., ISCA 2021 (7 nm)."""
     rows = read_table("data/energy_per_op.csv", ("op", "bits", "node_nm", "pJ"))
     return {(row["op"], int(row["bits"]), int(row["node_nm"])): float(row["pJ"]) * 1e-12 for row in rows}
 
 
-def at_node(op, bits, node_nm):
+def at_node(op: str, bits: int, node_nm: np.ndarray) -> np.ndarray:
     """Energy of `op` in J at `node_nm` (n,): a power law of the node through the published 7 and 45 nm."""
     small = _published(op, bits, 7)
     slope = np.log(_published(op, bits, 45) / small) / np.log(45 / 7)
     return small * (np.asarray(node_nm, dtype=np.float64) / 7) ** slope
 
 
-def mac_j(node_nm):
+def mac_j(node_nm: np.ndarray) -> np.ndarray:
     """float64 (n, precisions), J per MAC of each of PRECISIONS."""
     return np.stack([sum(at_node(*part, node_nm) for part in MULTIPLY_ADD[p]) for p in PRECISIONS], axis=1)
 
 
-def buffer_j_per_byte(node_nm, buffer_bytes):
+def buffer_j_per_byte(node_nm: np.ndarray, buffer_bytes: np.ndarray) -> np.ndarray:
     """float64 (n,), J per byte of on-chip memory: log-linear between published sizes, banks of at most 1 MiB."""
     sizes = np.log(SRAM_BYTES)
     at_size = np.stack([at_node("SRAM read", size, node_nm) for size in (8, 32, 1024)])
@@ -58,12 +67,12 @@ def buffer_j_per_byte(node_nm, buffer_bytes):
     return np.exp((1 - part) * np.log(at_size[low, row]) + part * np.log(at_size[low + 1, row])) / WORD_BYTES
 
 
-def dram_j_per_byte():
+def dram_j_per_byte() -> float:
     """J per byte of HBM2 at 7 nm, the lower published value."""
     return table()["DRAM HBM2", 64, 7] / WORD_BYTES
 
 
-def defaults(columns):
+def defaults(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The energies of designs that state none: {field: array}, from their node_nm and buffer_bytes columns."""
     node, size = np.maximum(columns["node_nm"], 1e-3), np.maximum(columns["buffer_bytes"], 1)  # checked by Design
     buffer = buffer_j_per_byte(node, size)
@@ -76,7 +85,7 @@ def defaults(columns):
     }
 
 
-def vector_j(mac_j):
+def vector_j(mac_j: np.ndarray) -> np.ndarray:
     """float64 (n,), J per elementary vector operation, the mean of an fp32 add and multiply: half an fp32 MAC.
 
     mac_j: float64 (n, precisions), J per MAC of each of PRECISIONS.
@@ -84,7 +93,7 @@ def vector_j(mac_j):
     return mac_j[:, 0] / 2
 
 
-def energy_by_part(trace, design, report):
+def energy_by_part(trace: Trace, design: Design, report: Report) -> dict[str, np.ndarray]:
     """{one of PARTS: float64 (designs,) joules}, which add up to report.energy_j.
 
     report: that of `trace` on `design` (numpy arrays), with its columns per op.
