@@ -26,7 +26,7 @@ ORDER = (  # a file imports from folders before its own, and from its own; those
 HEAVY = {  # what may be imported inside a function: slow to load, or not everywhere
     *("torch", "torchvision", "mlflow", "matplotlib", "mpl_toolkits", "scipy", "pandas", "sklearn", "pyarrow", "rich"),
     *("optuna", "joblib", "jinja2", "hydra", "omegaconf", "cupy", "pynvml", "psutil", "PIL", "requests", "sqlalchemy"),
-    *("filelock", "yaml", "importlib"),
+    *("filelock", "yaml", "importlib", "markupsafe"),
 }
 NEVER = {  # packages that a folder never imports
     "accel_model": {"torch", "hydra", "omegaconf", "mlflow"},

@@ -11,7 +11,7 @@ from harness.settings.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Bound:
+class Limits:
     """What values a field takes: numbers in [low, high) or above 0; texts, or a list's members, of `words`."""
 
     example: object
@@ -26,31 +26,31 @@ class Bound:
 
 def above_zero(example, unit="", filled=True):
     """A number above 0, or a list of such; whole where the field's type is int. filled: a list has one at least."""
-    return field(metadata={"bound": Bound(example, unit, above_zero=True, filled=filled)})
+    return field(metadata={"bound": Limits(example, unit, above_zero=True, filled=filled)})
 
 
 def between(low, high, example, unit=""):
     """A number in [low, high)."""
-    return field(metadata={"bound": Bound(example, unit, low=low, high=high)})
+    return field(metadata={"bound": Limits(example, unit, low=low, high=high)})
 
 
 def one_of(words):
     """One of `words`; None where the field's type allows it."""
-    return field(metadata={"bound": Bound(words[0], words=tuple(words))})
+    return field(metadata={"bound": Limits(words[0], words=tuple(words))})
 
 
 def some_of(words, filled=True, distinct=False):
     """A list of some of `words`."""
-    return field(metadata={"bound": Bound(words[0], words=tuple(words), filled=filled, distinct=distinct)})
+    return field(metadata={"bound": Limits(words[0], words=tuple(words), filled=filled, distinct=distinct)})
 
 
 def some(example):
     """A list with a member at least."""
-    return field(metadata={"bound": Bound(example, filled=True)})
+    return field(metadata={"bound": Limits(example, filled=True)})
 
 
 def check(settings, where):
-    """Raise ConfigError where a field of a schema is out of its Bound. where: the schema's place, "" for the top."""
+    """Raise ConfigError where a field of a schema is out of its Limits. where: the schema's place, "" for the top."""
     for one in fields(settings):
         value, bound = getattr(settings, one.name), one.metadata.get("bound")
         if bound is None or value is None:

@@ -10,11 +10,11 @@ import numpy as np
 from accel_model.atomic import write_bytes
 from harness.settings.errors import OutputError
 from harness.store import tracking
-from harness.store.tracking import Place
+from harness.store.tracking import Entry, Place
 
 RESULT = "result.json"
 TRACE = "trace.halfstep"
-ENTRY = "logged.json"  # keyword arguments of tracking.log
+ENTRY = "logged.json"  # what is logged of the run
 PARENT = "mlflow_parent.json"  # of a sweep: where its jobs log
 AWAY = "The store went away while this was logged; resume=true logged it anew."
 
@@ -63,18 +63,18 @@ def mark_finished(outputs: str, key: str, folder: Path, run_id: str = "") -> Non
     write_json(record_path(outputs, key), {"folder": str(Path(folder).absolute()), "run_id": run_id})
 
 
-def log(outputs: str, key: str, folder: Path, place: Place | None, run_id: str, entry: dict) -> None:
-    """Record the run in `folder` as finished, and log `entry` (keyword arguments of tracking.log) and its files.
+def log(outputs: str, key: str, folder: Path, place: Place | None, run_id: str, entry: Entry) -> None:
+    """Record the run in `folder` as finished, and log `entry` and its files.
 
     What is logged is written beside the results first, so that a store that goes away loses nothing.
     Raises TrackingError; resume=true then logs the same later, without computing it again.
     """
-    write_json(folder / ENTRY, entry)
+    write_json(folder / ENTRY, vars(entry))
     mark_finished(outputs, key, folder, run_id)
-    tracking.log(place, run_id, **entry, folder=folder)
+    tracking.log(place, run_id, entry, folder)
 
 
-def missing(outputs: str, key: str, earlier: Path, place: Place | None) -> dict | None:
+def missing(outputs: str, key: str, earlier: Path, place: Place | None) -> Entry | None:
     """The entry of the run that finished in the folder `earlier`, if the store at `place` lacks it, or None.
 
     A run that the store has joins the sweep of `place`, where that is a sweep's.
@@ -89,7 +89,7 @@ def missing(outputs: str, key: str, earlier: Path, place: Place | None) -> dict 
         return None
     if status:
         tracking.abandon(place, run_id, "FAILED", AWAY)
-    return entry
+    return Entry(**entry)
 
 
 def write_parent(folder: Path, place: Place) -> None:

@@ -6,7 +6,8 @@ import math
 import sqlite3
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.settings.errors import TrackingError
@@ -30,6 +31,18 @@ class Place:
     experiment_id: str
     parent_run_id: str = ""
     sweep: str = ""  # the tag that the parent and its runs share
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """What is logged of a run beside its files."""
+
+    params: dict  # {name: value}
+    metrics: dict  # {name: float}, names with one slash and a unit; the page shows them in this order
+    description: str  # Markdown; `](artifact:NAME)` points to an artifact, a picture is shown small
+    answer: str = ""  # a few words, for the table of runs
+    series: dict = field(default_factory=dict)  # {name: float (steps,), or {step: float}}
+    tables: dict = field(default_factory=dict)  # {file name: {column: list}}
 
 
 def prepare(config):
@@ -112,46 +125,48 @@ def killed(place):
         return bool(_client(place.uri).search_runs([place.experiment_id], wanted, max_results=1))
 
 
-def log(place, run_id, *, params, metrics, description, answer="", series=None, tables=None, folder=None, files=()):
-    """Log a run: parameters, metrics, series of metrics, tables, and every file of its folder, or single ones.
+def log(place: Place | None, run_id: str, entry: Entry, folder: Path | None = None, files: Sequence[Path] = ()) -> None:
+    """Log an Entry, and every file of the run's folder, or single ones.
 
-    params: {name: value}. metrics: {name: float}, names with one slash and a unit; the page shows them in this order.
-    description: Markdown; `](artifact:NAME)` points to an artifact, a picture is shown small. answer: a few words, for
-    the table of runs. series: {name: float (steps,), or {step: float}}. tables: {file name: {column: list}}.
     Raises TrackingError; what was logged before stays.
     """
     if place is None:
         return
-    from mlflow.entities import Metric, Param
-
     with _explained(place.uri):
         client = _client(place.uri)
-        now = int(time.time() * 1000)  # MLflow counts milliseconds
-        points = [Metric(name, _legible(value), now, 0) for name, value in metrics.items()]
-        points += [
-            Metric(name, _legible(v), now, step)
-            for name, values in (series or {}).items()
-            for step, v in (values.items() if isinstance(values, dict) else enumerate(values))
-            if v is not None and math.isfinite(v)
-        ]
-        entries = [Param(name, str(value)[:LONGEST_PARAM]) for name, value in params.items()]
-        for first in range(0, len(entries), 100):
-            client.log_batch(run_id, params=entries[first : first + 100])
-        for first in range(0, len(points), BATCH):
-            client.log_batch(run_id, metrics=points[first : first + BATCH])
-        cut = "" if len(description) <= LONGEST_NOTE else "\n\nThe rest is in summary.md among the artifacts."
-        note = pages.with_artifacts(description[: LONGEST_NOTE - len(cut)] + cut, place.experiment_id, run_id)
+        _log_values(client, run_id, entry)
+        text = entry.description
+        cut = "" if len(text) <= LONGEST_NOTE else "\n\nThe rest is in summary.md among the artifacts."
+        note = pages.with_artifacts(text[: LONGEST_NOTE - len(cut)] + cut, place.experiment_id, run_id)
         client.set_tag(run_id, pages.NOTE, note)
-        if answer:
-            client.set_tag(run_id, "answer", answer)
-        for name, table in (tables or {}).items():
+        if entry.answer:
+            client.set_tag(run_id, "answer", entry.answer)
+        for name, table in entry.tables.items():
             client.log_table(run_id, table, name)
         for path in files:
             client.log_artifact(run_id, str(path))
-        for name in pages.pictures(description):
+        for name in pages.pictures(text):
             client.log_image(run_id, pages.small(Path(folder or files[0].parent) / name), f"{pages.SMALL}/{name}")
         if folder:
             client.log_artifacts(run_id, str(folder))
+
+
+def _log_values(client, run_id, entry):
+    from mlflow.entities import Metric, Param
+
+    now = int(time.time() * 1000)  # MLflow counts milliseconds
+    points = [Metric(name, _legible(value), now, 0) for name, value in entry.metrics.items()]
+    points += [
+        Metric(name, _legible(v), now, step)
+        for name, values in entry.series.items()
+        for step, v in (values.items() if isinstance(values, dict) else enumerate(values))
+        if v is not None and math.isfinite(v)
+    ]
+    entries = [Param(name, str(value)[:LONGEST_PARAM]) for name, value in entry.params.items()]
+    for first in range(0, len(entries), 100):
+        client.log_batch(run_id, params=entries[first : first + 100])
+    for first in range(0, len(points), BATCH):
+        client.log_batch(run_id, metrics=points[first : first + BATCH])
 
 
 def finish(place, run_id, status):

@@ -40,20 +40,18 @@ def deliver(claim_map: ClaimMap, job: Job, place: tracking.Place | None, run_id:
     page = write_report(claim_map, folder, command, versions())
     files.write_json(folder / files.RESULT, values.as_json(claim_map, config, command, versions()))
     maps = sorted(path.name for path in (folder / PICTURES).glob("claim_map*.png"))
-    tracking.log(
-        place,
-        run_id,
+    entry = tracking.Entry(
         params=values.params(claim_map, config),
         metrics=values.metrics(claim_map),
         tables={"claim_map.json": values.cells_table(claim_map)},
         description=values.description(claim_map, command, maps),
         answer=values.answer(claim_map),
-        folder=folder,
     )
+    tracking.log(place, run_id, entry, folder)
     family = place and replace(place, parent_run_id=run_id)
     for name, one in values.series_runs(claim_map).items():
         child = tracking.start(family, name)
-        tracking.log(place, child, **one)
+        tracking.log(place, child, one)
         tracking.finish(place, child, "FINISHED")
     browse = tracking.browse(place, run_id, "report.html", charts=True)
     return ["", f"Report:  {page}", f"Results: {folder}", *browse]

@@ -138,14 +138,12 @@ def written(found: exploration.Outcome, job: Job, was_interrupted: bool) -> list
 def logged(found: exploration.Outcome, job: Job, place: tracking.Place | None, run_id: str) -> list[str]:
     """Log what was written, and return the lines that tell where it is."""
     config, folder = job.config, job.folder
-    tracking.log(
-        place,
-        run_id,
+    entry = tracking.Entry(
         params=exploration.params(found, config),
         metrics=exploration.metrics(found),
         tables={"pareto_table.json": exploration.logged(found)},
         description=exploration.note(found, config, job.command),
         answer=exploration.answer(found),
-        folder=folder,
     )
+    tracking.log(place, run_id, entry, folder)
     return ["", f"Results: {folder}", *tracking.browse(place, run_id)]

@@ -19,7 +19,7 @@ from harness.tasks.job import Job
 from harness.text.console import console, progress, show
 from harness.text.table import Table
 from harness.text.units import ms
-from harness.training.grid import GridCell, grid, remaining, work_through
+from harness.training.grid import GridCell, Left, grid, remaining, work_through
 from harness.training.modes import measure, plan_of
 
 LOG = logging.getLogger(__name__)
@@ -74,8 +74,10 @@ def record(job: Job) -> dict:
     return {"recorded": len(written), "left": _count(one.cell for one in left)}
 
 
-def recorded(todo: list[GridCell], config: RunConfig, device: str, target: Path, until_s: float, out: Any) -> tuple:
-    """(paths written to the folder `target`, Lefts) of the GridCells `todo`; none begins after `until_s` on the clock."""
+def recorded(
+    todo: list[GridCell], config: RunConfig, device: str, target: Path, until_s: float, out: Any
+) -> tuple[list[Path], list[Left]]:
+    """(paths written to the folder `target`, Lefts) of the GridCells; none begins after `until_s` on the clock."""
     plan = plan_of(config.task.measurement_s, config.task.energy_window_s)
     written = []
     with progress(out) as (say, on_step):

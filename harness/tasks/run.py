@@ -49,19 +49,19 @@ def deliver(result: flow.Result, job: Job, key: str, place, run_id: str) -> tupl
     result.trace.save(folder / files.TRACE)
     files.write(folder / "summary.md", text)
     files.write_json(folder / "layers.json", by_layer)
-    picture = layers_picture.layers(layers.folded(by_layer), *run_values.layer_title(result, config))
+    picture = layers_picture.layers(layers.folded(by_layer), *run_values.layer_title(result))
     files.write(folder / "layers.png", picture)
     if rows := run_values.speedup_rows(result):
         files.write(folder / "speedups.png", speedups(rows, *run_values.speedup_title(config)))
     files.write_json(folder / files.RESULT, run_values.as_json(result, config, command))
-    entry = {
-        "params": run_values.params(result, config),
-        "metrics": run_values.metrics(result, config),
-        "series": run_values.series(result),
-        "tables": {"layers_table.json": by_layer},
-        "description": report.note(result, config, text, bool(rows)),
-        "answer": report.answer(result, config),
-    }
+    entry = tracking.Entry(
+        params=run_values.params(result, config),
+        metrics=run_values.metrics(result, config),
+        series=run_values.series(result),
+        tables={"layers_table.json": by_layer},
+        description=report.note(result, config, text, bool(rows)),
+        answer=report.answer(result, config),
+    )
     files.log(config.outputs, key, folder, place, run_id, entry)
     lines = [f"[bold]{line}[/bold]" for line in report.headline(result, config)]
     lines += report.remarks(result, config)

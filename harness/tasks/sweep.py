@@ -86,16 +86,14 @@ def close_parent(place, folder, planned):
         picture = "![Measured and simulated time of each run](artifact:sweep.png)\n" if pictures else ""
         again = "" if done == of else " The same command with `resume=true` goes on with it."
         text = [f"**{told}.**{again} Results in `{folder}`.", "", picture, *map(as_markdown, shown), ""]
-        tracking.log(
-            place,
-            place.parent_run_id,
+        entry = tracking.Entry(
             params={"folder": folder},
             metrics={"sweep/finished_count": done, "sweep/unfinished_count": of - done},
             tables={"sweep.json": table} if done else {},
             description="\n".join(text),
             answer=told,
-            files=pictures,
         )
+        tracking.log(place, place.parent_run_id, entry, files=pictures)
         killed = started < of or (done < of and tracking.killed(place))
         tracking.finish(place, place.parent_run_id, "FINISHED" if done == of else "KILLED" if killed else "FAILED")
     except (TrackingError, OutputError) as error:

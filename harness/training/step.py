@@ -5,7 +5,7 @@ from __future__ import annotations
 from inspect import signature
 from typing import TYPE_CHECKING
 
-from baselines import memory_is_full
+import baselines
 from harness.settings.errors import ConfigError, NoRoomError
 from harness.settings.schema import OptimizerName
 from harness.training.target import load_target
@@ -92,7 +92,7 @@ def build_step(
             inputs = channels_last(model, inputs)
         optimizer = build_optimizer(workload.optimizer, model)
     except (RuntimeError, MemoryError) as error:
-        if not memory_is_full(error):
+        if not baselines.memory_is_full(error):
             raise
         raise NoRoomError(
             f"{workload.name} at batch {batch_size} does not fit {device}: give a smaller batch_size"
@@ -144,7 +144,7 @@ def channels_last(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
             model(laid_out[:1])
         return laid_out
     except RuntimeError as error:
-        if memory_is_full(error):
+        if baselines.memory_is_full(error):
             raise
         model.to(memory_format=torch.contiguous_format)
         return inputs

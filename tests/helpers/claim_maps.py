@@ -17,7 +17,7 @@ from harness.judging.compare import Simulation, compare
 from harness.judging.completions import Effect, OpenValue
 from harness.judging.model_error import ModelError
 from harness.report.layers import PHASES as PHASES_OF_DEVICES
-from harness.report.layers import LayerTimes
+from harness.training.layers import LayerTimes
 from tests.helpers.settings import claiming, comparing
 
 HOSTILE = "<script>alert('x')</script> | \"quoted\" & [link](http://example.org) `code` *bold*"

@@ -11,6 +11,7 @@ from harness.report.run_values import verdict_values
 from harness.settings.metrics import metric_text
 from harness.settings.shipped import short_name
 from harness.store.keys import run_key
+from harness.store.tracking import Entry
 from harness.text.units import digits
 
 SCHEMA = 1
@@ -54,25 +55,25 @@ def metrics(claim_map, cells=None):
 
 
 def series_runs(claim_map):
-    """{run name: keyword arguments of tracking.log}, one run for each workload and precision, by batch size."""
+    """{run name: Entry}, one run for each workload and precision, by batch size."""
     runs = {}
     for name, precision in dict.fromkeys((step.workload, step.precision) for step in claim_map.steps.values()):
         steps = [one for one in claim_map.steps.values() if (one.workload, one.precision) == (name, precision)]
         cells = [cell for cell in claim_map.cells if (cell.step.workload, cell.step.precision) == (name, precision)]
-        runs[f"{short_name(name)} {precision}"[:22]] = {
-            "params": {
+        runs[f"{short_name(name)} {precision}"[:22]] = Entry(
+            params={
                 "workload": name,
                 "precision": precision,
                 "accelerator": claim_map.accelerator,
                 "batches": ", ".join(str(step.batch_size) for step in steps),
                 "completions": claim_map.completions,
             },
-            "metrics": metrics(claim_map, cells),
-            "series": by_batch(steps, cells),
-            "tables": {"cells.json": cells_table(claim_map, cells)} if cells else {},
-            "description": series_note(claim_map, name, precision, cells),
-            "answer": series_answer(claim_map, cells),
-        }
+            metrics=metrics(claim_map, cells),
+            series=by_batch(steps, cells),
+            tables={"cells.json": cells_table(claim_map, cells)} if cells else {},
+            description=series_note(claim_map, name, precision, cells),
+            answer=series_answer(claim_map, cells),
+        )
     return runs
 
 

@@ -183,7 +183,7 @@ def test_values_for_files_are_plain_and_complete(found):
     runs = values.series_runs(claim_map)
     assert all(len(name) <= 22 for name in runs)
     for one in runs.values():
-        names = [*one["metrics"], *one["series"]]
+        names = [*one.metrics, *one.series]
         assert all(name.count("/") == 1 and not set(name) & set("%(),|=") for name in names)
 
 

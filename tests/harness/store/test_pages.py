@@ -91,15 +91,13 @@ def test_a_description_points_to_the_artifacts_of_its_run(store):
     run_id = tracking.start(place, "a run")
     (folder / "made").mkdir()
     Image.new("RGB", (1440, 720), "white").save(folder / "made" / "layers.png")
-    tracking.log(
-        place,
-        run_id,
+    entry = tracking.Entry(
         params={},
         metrics={"time/step_ms": 1234.56789, "explore/designs_count": 12345678},
-        folder=folder / "made",
         description="![layers](artifact:layers.png) [the report](artifact:report.html) [other](https://example.org)",
         answer="yes",
     )
+    tracking.log(place, run_id, entry, folder / "made")
     run = client(folder).get_run(run_id)
     note = run.data.tags[pages.NOTE]
     assert f"![layers](get-artifact?path=small/layers.png&run_uuid={run_id})" in note
