@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from accel_model.types import Phase
+from harness.flows.run import Result
 from harness.text.table import Table
 from harness.text.units import digits, ms
-
-if TYPE_CHECKING:
-    from harness.flows.run import Result
 
 PHASES = ("forward", "backward", "update")
 PHASE_OF = {  # what a device runs as one backward pass, the trace tells apart
@@ -42,7 +39,7 @@ class LayerTimes:
     note: str = ""  # why nothing could be attributed
 
 
-def layer_table(result: Result):
+def layer_table(result: Result) -> dict[str, list]:
     """{column: list}, one row per module in the order of its first op: MACs, bytes, seconds by side and phase.
 
     Modules that only make views have no op, and are listed where the measurement gives them time. Measured columns hold
@@ -82,7 +79,7 @@ def _columns(rows):
     return table
 
 
-def folded(table, shown=SHOWN):
+def folded(table: dict[str, list], shown: int = SHOWN) -> dict[str, list]:
     """`table` with only the `shown` layers that are longest on either side, in the model's order, and the sum of the
     others in a row that the added column "many" marks."""
     names, special = table["layer"], [i for i, name in enumerate(table["layer"]) if name == UNATTRIBUTED]
@@ -110,7 +107,7 @@ def _sum(values):
     return sum(known) if known else None
 
 
-def caption(times):
+def caption(times: LayerTimes | None) -> str:
     """What a reader of measured layer times must know, in a sentence, or "" where nothing was measured."""
     if times is None:
         return ""
@@ -124,7 +121,7 @@ def caption(times):
     )
 
 
-def times_table(result: Result):
+def times_table(result: Result) -> Table:
     """The time of each layer on both sides and by phase, as a Table for people; the longest layers only."""
     table = folded(layer_table(result))
     sides = (["measured"] if result.layer_times else []) + ["simulated"]
