@@ -136,7 +136,7 @@ def markdown(found: Outcome, config: RunConfig, command: str) -> str:
     return (
         f"{title}\n\n{told}\n{as_markdown(table(found))}\n\n## Space\n\n{choices}\n\n"
         f"All else is the nominal {problem.space.name}. The area is a proxy: arithmetic, registers, memory and memory "
-        f"interface, no wiring or control (accel_model/area.py).\n\n"
+        f"interface, no wiring or control (accel_model/silicon/area.py).\n\n"
         f"Made by `{command}`.\n"
     )
 
