@@ -7,12 +7,14 @@ More clock, bandwidth or memory is never slower, so the smallest that suffices i
 slower, since edge folds fill and drain; the answer for MACs is the smallest array tried that suffices.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from accel_model import Design, Report, replay
+from accel_model import Design, Report, Trace, replay
 from harness.judging.compare import simulate
 from harness.text.units import ms, quantity
 
@@ -46,11 +48,11 @@ class Curves:
     bandwidths: np.ndarray  # float64 (bandwidths,), bytes/s, of the grid
     grid: np.ndarray  # int64 (macs, bandwidths), rows of report
 
-    def step_s(self, parameter, scope):
+    def step_s(self, parameter: str, scope: str) -> np.ndarray:
         """float64 (n,), seconds of what `scope` covers at each of the values; infinite where the design cannot run."""
         return scope_s(self.report, scope)[self.rows[parameter]]
 
-    def grid_s(self, scope):
+    def grid_s(self, scope: str) -> np.ndarray:
         """float64 (macs, bandwidths), seconds of what `scope` covers; infinite where the design cannot run."""
         return scope_s(self.report, scope)[self.grid]
 
@@ -65,7 +67,7 @@ class Answer:
     why: str  # what keeps every value from meeting it, or that the design's own suffices, or ""
 
 
-def curves(trace, design):
+def curves(trace: Trace, design: Design) -> Curves:
     """The Curves of `trace` around the first row of `design`, from one replay of some thousand variants.
 
     The arrays halve the longer and double the shorter side of the design's own, so a square one gives squares and 1:2
@@ -75,7 +77,7 @@ def curves(trace, design):
     return of_report(replay(trace, variants(design), per_op=False, must_run=False), design)
 
 
-def variants(design):
+def variants(design: Design) -> Design:
     """The Design of every variant of the first row of `design` that its Curves need, in the order of their report."""
     plan, alone = _plan(design), PARAMETERS[1:]
     tables = [_variants(design, **{parameter: plan["values"][parameter]}) for parameter in alone]
@@ -85,7 +87,7 @@ def variants(design):
     return Design.stack(tables)
 
 
-def of_report(report, design):
+def of_report(report: Report, design: Design) -> Curves:
     """The Curves around the first row of `design`, from the Report of its `variants`."""
     return Curves(report=report, **_plan(design))
 
@@ -115,7 +117,7 @@ def _plan(design):
     return {"own": own, "values": values, "rows": rows, "arrays": arrays, "bandwidths": bandwidths, "grid": grid}
 
 
-def ladder(rows, cols, cores):
+def ladder(rows: int, cols: int, cores: int) -> np.ndarray:
     """int64 (n, 3), arrays from about 8 x 8 to 2048 x 2048 PEs a core, the given one among them, by ascending MACs."""
     down, up = [(rows, cols)], []
     while (last := down[-1])[0] * last[1] > MACS_PER_CORE[0] and max(last) > 1:
@@ -127,13 +129,13 @@ def ladder(rows, cols, cores):
     return np.array([(*sides, cores) for sides in [*down[::-1], *up]], dtype=np.int64)
 
 
-def scope_s(report, scope):
+def scope_s(report: Report, scope: str) -> np.ndarray:
     """float64 (designs,), seconds of the part of a step that `scope` covers (harness.judging.compare.simulate)."""
     seconds = simulate(report, np.zeros(len(report)), scope).step_s
     return np.where(report.runs, seconds, np.inf)
 
 
-def smallest(curves, target_s, scope):
+def smallest(curves: Curves, target_s: float, scope: str) -> dict[str, Answer]:
     """{parameter: Answer}, the smallest value of each of PARAMETERS alone with which `scope` takes at most `target_s`.
 
     Clock and bandwidth are interpolated, within 1 %. MACs and memory are values tried, in steps of 2 and at most 1.5.
@@ -142,7 +144,7 @@ def smallest(curves, target_s, scope):
     return {parameter: _answer(curves, parameter, target_s, scope) for parameter in PARAMETERS}
 
 
-def frontier(curves, target_s, scope):
+def frontier(curves: Curves, target_s: float, scope: str) -> tuple[np.ndarray, np.ndarray]:
     """(bandwidths, macs): float64 (n,) each, the smallest MAC count tried at each bandwidth that meets `target_s`.
 
     NaN where none does.

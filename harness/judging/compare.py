@@ -1,5 +1,7 @@
 """Measured against simulated: the only place where the two sides meet."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 
@@ -8,6 +10,7 @@ import numpy as np
 from accel_model import Report
 from baselines import PARITY, Measurement
 from harness.judging.model_error import of_settings, symmetric
+from harness.settings.schema import CompareConfig
 
 FORWARD_BACKWARD = ("forward", "recompute", "dgrad", "wgrad", "other")  # phases of that scope: all but the optimiser
 
@@ -40,37 +43,37 @@ class Comparison:
     energy_ratios: tuple | None = None  # (low, middle, high) of simulated over measured joules; None: not known
 
     @property
-    def ratios(self):
+    def ratios(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(low, middle, high) of simulated over measured time, each float64 (designs,)."""
         low, middle, high = self.measured_s
         simulated = self.simulated_s
         return simulated[0] / high, simulated[1] / middle, simulated[2] / low if low else np.inf * simulated[2]
 
     @property
-    def reduction(self):
+    def reduction(self) -> np.ndarray:
         """float64 (3, designs), the share of the measured time that the accelerator saves: 1 - simulated / measured."""
         low, middle, high = self.ratios
         return np.stack([1 - high, 1 - middle, 1 - low])
 
     @property
-    def gain(self):
+    def gain(self) -> np.ndarray:
         """float64 (3, designs), throughput gained over the baseline: measured / simulated - 1."""
         return self.speedups - 1
 
     @property
-    def speedups(self):
+    def speedups(self) -> np.ndarray:
         """float64 (3, designs), measured over simulated time."""
         low, middle, high = self.ratios
         with np.errstate(divide="ignore"):  # a measured time without an upper end leaves the gain without one
             return np.stack([1 / high, 1 / middle, 1 / low])
 
     @property
-    def floor_ratio(self):
+    def floor_ratio(self) -> np.ndarray:
         """float64 (designs,), the smallest simulated / measured that physics and the measured interval allow."""
         return self.floor_s / self.measured_s[2]
 
 
-def simulate(report: Report, compute_floor_s, scope):
+def simulate(report: Report, compute_floor_s: np.ndarray, scope: str) -> Simulation:
     """The Simulation of a step within `scope`, from the accelerator's Report.
 
     compute_floor_s: float64 (designs,), seconds of the step's MACs at the peak rate. scope: one of baselines' SCOPES;
@@ -90,7 +93,7 @@ def simulate(report: Report, compute_floor_s, scope):
     )
 
 
-def compare(baseline, simulation, precision, settings):
+def compare(baseline: Measurement, simulation: Simulation, precision: str, settings: CompareConfig) -> Comparison:
     """The Comparison of one Measurement with one Simulation of the same work.
 
     precision: of the accelerator's operands. settings: CompareConfig. The simulated interval is the simulated time with
@@ -120,7 +123,9 @@ def compare(baseline, simulation, precision, settings):
     )
 
 
-def energy_ratios(baseline, simulation, settings):
+def energy_ratios(
+    baseline: Measurement, simulation: Simulation, settings: CompareConfig
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """(low, middle, high) of simulated over measured joules, each float64 (designs,); None where one is not known."""
     if simulation.energy_j is None or not baseline.energy_j > 0:
         return None
@@ -129,14 +134,14 @@ def energy_ratios(baseline, simulation, settings):
     return ratio * error.low / (1 + spread), ratio, ratio * error.high / (1 - spread)
 
 
-def parity_obstacle(baseline, precision):
+def parity_obstacle(baseline: Measurement, precision: str) -> str:
     """Why the precisions of the two sides are not of equal quality, or "" where they are."""
     if baseline.precision in PARITY[precision]:
         return ""
     return f"its precision {baseline.precision} is not of equal quality to {precision}"
 
 
-def obstacle(baseline):
+def obstacle(baseline: Measurement) -> str:
     """Why no claim can rest on this baseline alone, whatever the precisions, or "" where one can."""
     if baseline.confidence == "recalled":
         return "its figure is quoted from memory"

@@ -47,7 +47,7 @@ class Completions:
     sources: dict
 
     @classmethod
-    def of(cls, mapping):
+    def of(cls, mapping: dict) -> Completions:
         """The Completions of an accelerator in the form of conf/accelerator/*.yaml; raises DesignError."""
         name = str(mapping.get("name", "accelerator"))
         where = f"accelerator {name}"
@@ -65,18 +65,18 @@ class Completions:
         return len(self.designs)
 
     @cached_property
-    def open(self):
+    def open(self) -> tuple[str, ...]:
         """Names of the fields that have several values."""
         return tuple(key for key, values in self.values.items() if len(values) > 1)
 
     @cached_property
-    def choices(self):
+    def choices(self) -> dict[str, np.ndarray]:
         """{open field: int (combinations,)}, the index into its values that each combination takes."""
         lengths = [len(values) for values in self.values.values()]
         index = np.unravel_index(np.arange(len(self) - 1), lengths)
         return {key: one for key, one in zip(self.values, index, strict=True) if key in self.open}
 
-    def open_values(self):
+    def open_values(self) -> tuple[OpenValue, ...]:
         """An OpenValue for each open field."""
         return tuple(
             OpenValue(
@@ -88,14 +88,14 @@ class Completions:
             for key in self.open
         )
 
-    def text(self, row):
+    def text(self, row: int) -> str:
         """What tells the design at `row` of `designs` from the others, in words."""
         if row == 0:
             return "nominal"
         chosen = {key: self.values[key][self.choices[key][row - 1]] for key in self.open}
         return ", ".join(phrase(key, value) for key, value in chosen.items())
 
-    def common(self, chosen):
+    def common(self, chosen: np.ndarray) -> tuple[str, ...]:
         """What the designs that bool (designs,) `chosen` picks have in common, beyond what all have: texts."""
         picked, found = np.asarray(chosen)[1:], []
         if not picked.any():
@@ -110,7 +110,7 @@ class Completions:
                 found.append(f"{label(key)} {'one' if few else 'none'} of {', '.join(named)}")
         return tuple(found)
 
-    def effects(self, step_s):
+    def effects(self, step_s: np.ndarray) -> tuple[Effect, ...]:
         """Effects of the open fields on `step_s`, float64 (designs,) seconds, the largest first.
 
         The factor is the ratio of geometric means over all values of the other fields, slowest value over fastest.

@@ -10,6 +10,7 @@ import numpy as np
 from accel_model.chips.errors import ERROR_COLUMNS
 from accel_model.reading import read_table
 from harness.settings.errors import ConfigError
+from harness.settings.schema import CompareConfig
 
 TABLE = "data/model_errors.csv"  # of accel_model, which halfstep task=validate task.errors=... writes
 
@@ -24,7 +25,7 @@ class ModelError:
     cells: tuple[dict, ...] = ()  # the rows of the table behind it, {column: text}
 
 
-def of_quantity(quantity, quantiles):
+def of_quantity(quantity: str, quantiles: tuple[float, float]) -> ModelError:
     """The ModelError of "time" or "energy" between two quantiles of the signed log errors of the table.
 
     A log error e = ln(simulated / published) says that the truth is simulated x exp(-e). The interval always holds the
@@ -44,12 +45,12 @@ def of_quantity(quantity, quantiles):
     )
 
 
-def symmetric(relative):
+def symmetric(relative: float) -> ModelError:
     """The ModelError of a share to both sides, as a setting gives it."""
     return ModelError(1 - relative, 1 + relative, f"{relative:.0%} to both sides, as set by compare.model_error")
 
 
-def of_settings(settings, quantity):
+def of_settings(settings: CompareConfig, quantity: str) -> ModelError:
     """The ModelError that CompareConfig asks for: its own number where it gives one, the validated quantiles else."""
     if settings.model_error is not None:
         return symmetric(settings.model_error)

@@ -1,5 +1,7 @@
 """What an exploration found, as texts, tables and values; nothing here writes."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy as np
 from accel_model import Design
 from accel_model.fields import Setting
 from harness.flows.explore.search import LIMITS, METRICS, Problem, State
+from harness.settings.schema import RunConfig
 from harness.text.table import Table, as_markdown
 from harness.text.units import bare, digits, heading, ms, times
 
@@ -35,24 +38,24 @@ class Outcome:
     own: dict  # METRICS of the nominal design
     whole: bool  # every design of the space is replayed, or some are sampled
 
-    def columns(self):
+    def columns(self) -> dict:
         """{name: array or list} of the front: METRICS, and the value of every axis."""
         found = {name: self.rows[name] for name in METRICS}
         design = self.problem.space.at(self.rows["digits"])
         return found | {name: plain(design, name) for name in axes(self.problem)}
 
 
-def axes(problem):
+def axes(problem: Problem) -> list[str]:
     """The fields that differ between the designs of the space."""
     return [name for axis in problem.space.axes for name in (("rows", "cols", "cores") if axis == "array" else (axis,))]
 
 
-def plain(design, name):
+def plain(design: Design, name: str) -> list:
     """The column `name` of `design` as a list of numbers, texts, booleans or mappings."""
     return [Setting.plain(FIELDS[name], value) for value in getattr(design, name)]
 
 
-def table(found: Outcome):
+def table(found: Outcome) -> Table:
     """The nominal design, and at most SHOWN of the front, evenly spaced by time."""
     count, names = len(found.rows["excess"]), [name for name in axes(found.problem) if name not in ("cols", "cores")]
     kept = np.unique(np.linspace(0, count - 1, min(count, SHOWN)).round().astype(int))
@@ -77,7 +80,7 @@ def table(found: Outcome):
     return Table(f"Pareto front of {what}", tuple(titles), rows, note if count else "No design was found yet.", spare)
 
 
-def lines(found: Outcome):
+def lines(found: Outcome) -> list[str]:
     """What was searched, and how the nominal design stands beside it, in sentences."""
     state, rows, own = found.state, found.rows, found.own
     count, rate = found.problem.space.count, state.done / state.seconds if state.seconds else 0.0
@@ -99,13 +102,13 @@ def lines(found: Outcome):
     return told
 
 
-def left_out(state):
+def left_out(state: State) -> list[str]:
     """A sentence on the designs that each limit excludes, or nothing."""
     parts = [f"{count:,} {WHY_LEFT_OUT[name]}" for name, count in zip(LIMITS, state.excluded, strict=True) if count]
     return [f"Left out: {', '.join(parts)}."] if parts else []
 
 
-def nothing(problem, state):
+def nothing(problem: Problem, state: State) -> str:
     """Why no design was found, and what to change."""
     limits = [f"explore.{name}={value:g}" for name, value in problem.limits.items() if value]
     change = f"loosen {', '.join(limits)}, or " if limits else ""
@@ -115,14 +118,14 @@ def nothing(problem, state):
     )
 
 
-def beside(rows, at, own):
+def beside(rows: dict[str, np.ndarray], at: int, own: dict[str, float]) -> str:
     """The metrics of one design of the front, each with its factor over the nominal design's."""
     parts = (("step_s", 1e3, "ms"), ("energy_j", 1e3, "mJ"), ("area_mm2", 1, "mm2 (a proxy)"))
     told = (f"{digits(rows[name][at] * size)} {of}, {times(rows[name][at] / own[name])}" for name, size, of in parts)
     return f"number {at + 1}, {'; '.join(told)} of the nominal design"
 
 
-def markdown(found: Outcome, config, command):
+def markdown(found: Outcome, config: RunConfig, command: str) -> str:
     """The summary as Markdown."""
     problem = found.problem
     choices = "\n".join(
@@ -133,12 +136,12 @@ def markdown(found: Outcome, config, command):
     return (
         f"{title}\n\n{told}\n{as_markdown(table(found))}\n\n## Space\n\n{choices}\n\n"
         f"All else is the nominal {problem.space.name}. The area is a proxy: arithmetic, registers, memory and memory "
-        f"interface, no wiring or control (accel_model/area.py).\n\n"
+        f"interface, no wiring or control (accel_model/silicon/area.py).\n\n"
         f"Made by `{command}`.\n"
     )
 
 
-def answer(found: Outcome):
+def answer(found: Outcome) -> str:
     """The fastest design of the front beside the nominal one, in a few words."""
     if not len(found.rows["excess"]):
         return "no design found"
@@ -146,20 +149,20 @@ def answer(found: Outcome):
     return f"fastest step {ms(fastest)}, {times(fastest / found.own['step_s'])} of the nominal design"
 
 
-def note(found: Outcome, config, command):
+def note(found: Outcome, config: RunConfig, command: str) -> str:
     """The description of the MLflow run: the answer, the picture, then the summary."""
     picture = "![Pareto front](artifact:pareto.png)\n\n" if len(found.rows["excess"]) else ""
     return f"**{answer(found).capitalize()}.**\n\n{picture}{markdown(found, config, command)}"
 
 
-def subject(config):
+def subject(config: RunConfig) -> str:
     """The trace that was searched for, in words."""
     if config.task.trace:
         return Path(config.task.trace).name
     return f"{config.workload.name}, batch {config.batch_size}, {config.precision.name}"
 
 
-def params(found: Outcome, config):
+def params(found: Outcome, config: RunConfig) -> dict:
     """{name: value} to log."""
     limits = {f"explore.{name}": value for name, value in found.problem.limits.items() if value}
     return limits | {
@@ -175,7 +178,7 @@ def params(found: Outcome, config):
     }
 
 
-def metrics(found: Outcome):
+def metrics(found: Outcome) -> dict[str, float]:
     """{name: float} to log."""
     state, rows, own = found.state, found.rows, found.own
     values = {
@@ -196,14 +199,14 @@ def metrics(found: Outcome):
     return {name: float(value) for name, value in values.items() if np.isfinite(value)}
 
 
-def logged(found: Outcome):
+def logged(found: Outcome) -> dict[str, list]:
     """{column: list} of the front, evenly thinned to LOGGED designs."""
     count = len(found.rows["excess"])
     kept = np.unique(np.linspace(0, count - 1, min(count, LOGGED)).round().astype(int))
     return {name: [list(values)[i] for i in kept] for name, values in found.columns().items()}
 
 
-def as_json(found: Outcome, config, command):
+def as_json(found: Outcome, config: RunConfig, command: str) -> dict:
     """What an exploration found, as plain values."""
     state = found.state
     excluded = {name: int(count) for name, count in zip(LIMITS, state.excluded, strict=True)}

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from accel_model.types import Phase
+from harness.flows.run import Result
 from harness.text.table import Table
 from harness.text.units import digits, ms
-from harness.training.layers import PHASES
-
-if TYPE_CHECKING:
-    from harness.flows.run import Result
+from harness.training.layers import PHASES, LayerTimes
 
 PHASE_OF = {  # what a device runs as one backward pass, the trace tells apart
     Phase.FORWARD: "forward",
@@ -27,7 +23,7 @@ MODEL = "(the model itself)"
 SHOWN = 24  # layers in a table or picture for people; the rest are added up in one row
 
 
-def layer_table(result: Result):
+def layer_table(result: Result) -> dict[str, list]:
     """{column: list}, one row per module in the order of its first op: MACs, bytes, seconds by side and phase.
 
     Modules that only make views have no op, and are listed where the measurement gives them time. Measured columns hold
@@ -67,7 +63,7 @@ def _columns(rows):
     return table
 
 
-def folded(table, shown=SHOWN):
+def folded(table: dict[str, list], shown: int = SHOWN) -> dict[str, list]:
     """`table` with only the `shown` layers that are longest on either side, in the model's order, and the sum of the
     others in a row that the added column "many" marks."""
     names, special = table["layer"], [i for i, name in enumerate(table["layer"]) if name == UNATTRIBUTED]
@@ -95,7 +91,7 @@ def _sum(values):
     return sum(known) if known else None
 
 
-def caption(times):
+def caption(times: LayerTimes | None) -> str:
     """What a reader of measured layer times must know, in a sentence, or "" where nothing was measured."""
     if times is None:
         return ""
@@ -109,7 +105,7 @@ def caption(times):
     )
 
 
-def times_table(result: Result):
+def times_table(result: Result) -> Table:
     """The time of each layer on both sides and by phase, as a Table for people; the longest layers only."""
     table = folded(layer_table(result))
     sides = (["measured"] if result.layer_times else []) + ["simulated"]

@@ -1,15 +1,19 @@
 """Tables of what is at hand: a replayed trace, known baselines, validated chips, the runs of a sweep."""
 
+from __future__ import annotations
+
 import math
 import statistics
 
+from accel_model import Report, Trace
+from baselines import Measurement
 from harness.text.table import Table
 from harness.text.units import digits, ms, percent
 
 UNCOUNTED_SHARE = 0.01  # of the bytes touched, above which ops without a formula are warned of
 
 
-def trace_line(trace):
+def trace_line(trace: Trace) -> str:
     """A trace in one line of text."""
     macs = ", ".join(f"{phase} {digits(count / 1e9)}" for phase, count in trace.macs_by_phase().items() if count)
     return (
@@ -19,7 +23,7 @@ def trace_line(trace):
     )
 
 
-def uncounted_line(trace):
+def uncounted_line(trace: Trace) -> str:
     """The ops that have no formula and their share of the bytes, with a warning where it is above 1 %; "" for none."""
     count = sum(count for count, _ in trace.uncounted.values())
     touched = sum(size for _, size in trace.uncounted.values())
@@ -29,7 +33,7 @@ def uncounted_line(trace):
     return f"{mark}{count} ops without a formula touch {share:.2%} of the bytes: {names}." if count else ""
 
 
-def replay_table(trace, report):
+def replay_table(trace: Trace, report: Report) -> Table:
     """A replayed trace on the nominal design: time, what binds it, and the floor."""
     rows = [
         ("training step", ms(float(report.step_s[0]))),
@@ -45,7 +49,7 @@ def replay_table(trace, report):
     return Table("Replay on the nominal completion", ("what", "value"), tuple(rows))
 
 
-def baseline_table(title, measurements, note=""):
+def baseline_table(title: str, measurements: list[Measurement], note: str = "") -> Table:
     """Recorded and published baselines, each with the number of its source among `source_lines` and the place in it."""
     numbers = {source: number for number, source in enumerate(_sources(measurements), 1)}
     columns = (
@@ -74,7 +78,7 @@ def baseline_table(title, measurements, note=""):
     return Table(title, columns, rows, note, spare)
 
 
-def source_lines(measurements):
+def source_lines(measurements: list[Measurement]) -> list[str]:
     """The sources of baseline_table, one numbered line each."""
     return [f"[{number}] {source}" for number, source in enumerate(_sources(measurements), 1)]
 
@@ -83,7 +87,7 @@ def _sources(measurements):
     return list(dict.fromkeys(one.source for one in measurements))
 
 
-def validation_table(cells):
+def validation_table(cells: list) -> Table:
     """Every published figure of the chips beside the simulated one."""
     rows = tuple(
         (
@@ -100,7 +104,7 @@ def validation_table(cells):
     return Table("Published chips", columns, rows, "Error: simulated over published, less 1.", spare)
 
 
-def validation_errors(cells):
+def validation_errors(cells: list) -> Table:
     """The errors of validation_table by chip and metric: smallest, median and largest."""
     groups = {}
     for cell in cells:
@@ -113,7 +117,7 @@ def validation_errors(cells):
     return Table("Errors by chip and metric", ("chip", "metric", "cells", "smallest", "median", "largest"), rows)
 
 
-def sweep_table(found):
+def sweep_table(found: dict[str, list]) -> Table:
     """The finished runs of a sweep, one row each; found: what harness.store.files.sweep_table returns."""
     columns = {
         "run": ("run", str),
@@ -133,7 +137,7 @@ def sweep_table(found):
     return Table("Finished runs of the sweep", tuple(title for _, title, _ in shown), rows)
 
 
-def sweep_rows(found):
+def sweep_rows(found: dict[str, list]) -> list[tuple[str, float | None, float]]:
     """(label, measured in ms or None, simulated in ms) of every finished run of a sweep, for its picture."""
     measured = found.get("time/measured_step_ms")
     return [

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from harness.flows.claim_map.values import Cell, ClaimMap
+from harness.judging.claims import Verdict
 from harness.report import words
 from harness.settings.metrics import metric_text
+from harness.settings.schema import ClaimConfig
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class PanelRow:
     detail: str  # precision, mode and scope
 
     @property
-    def label(self):
+    def label(self) -> str:
         """All of it in one line."""
         return f"{self.kind}: {self.device}, {self.detail}"
 
@@ -44,28 +48,28 @@ class Panel:
     cells: dict[tuple[int, int], tuple[Mark, ...]]  # by row and column
 
     @property
-    def starts(self):
+    def starts(self) -> list[int]:
         """Rows at which another kind of baseline begins."""
         kinds = [row.kind for row in self.rows]
         return [i for i, kind in enumerate(kinds) if not i or kind != kinds[i - 1]]
 
-    def marks(self, row, claim):
+    def marks(self, row: int, claim: int) -> list[Mark | None]:
         """The Marks of a row on one claim by column, None where there is no baseline of that batch."""
         return [self.cells[row, column][claim] if (row, column) in self.cells else None for column in self.columns]
 
     @property
-    def columns(self):
+    def columns(self) -> range:
         """Numbers of the columns."""
         return range(len(self.batches))
 
 
-def panels(claim_map):
+def panels(claim_map: ClaimMap) -> list[Panel]:
     """A Panel for each workload that has cells, in the order of the steps."""
     workloads = dict.fromkeys(cell.step.workload for cell in claim_map.cells)
     return [_panel(claim_map, workload) for workload in workloads]
 
 
-def ordered(cells):
+def ordered(cells: Iterable[Cell]) -> list[Cell]:
     """Cells by kind, then by device, the one that is slowest at its best first, then by what else tells them apart."""
     cells, kinds, best = list(cells), list(words.KINDS), {}
     for cell in cells:
@@ -105,7 +109,7 @@ def _place(cell, rows, marks, column):
         count += 1
 
 
-def mark(claim, verdict):
+def mark(claim: ClaimConfig, verdict: Verdict) -> Mark:
     """The Mark of a Verdict."""
     middle = verdict.nominal.value[1]
     text = metric_text(claim.metric, middle) if math.isfinite(middle) else "n/a"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
+from baselines import Measurement
 from harness.flows.run import Result
 from harness.judging.claims import contradiction, overall, speedup, verdict_text
 from harness.report import words
 from harness.report.layers import times_table
 from harness.report.listings import uncounted_line
+from harness.settings.schema import RunConfig
 from harness.text.table import Table, as_markdown
 from harness.text.units import digits, ms, percent, times, times_in_full
 
 FEWEST = 8  # samples by which a spread can be told
 
 
-def headline(result: Result, config):
+def headline(result: Result, config: RunConfig) -> list[str]:
     """The answer in a sentence or two for each claim."""
     lines = []
     for index, name in enumerate(config.claim):
@@ -37,13 +40,13 @@ def headline(result: Result, config):
     return lines
 
 
-def remarks(result: Result, config):
+def remarks(result: Result, config: RunConfig) -> list[str]:
     """Sentences that stand beside the headline."""
     found = (ceiling_line(result, config), contradiction(config.claim), uncounted_line(result.trace))
     return [line for line in found if line]
 
 
-def ceiling_line(result: Result, config):
+def ceiling_line(result: Result, config: RunConfig) -> str:
     """What the ceiling's workload says of the claims, in a sentence, or ""."""
     ceiling = result.ceiling
     if not ceiling or not ceiling.published:
@@ -59,7 +62,7 @@ def ceiling_line(result: Result, config):
     )
 
 
-def training_table(result: Result, config):
+def training_table(result: Result, config: RunConfig) -> Table:
     """What was trained here, and how long it took."""
     training = result.training
     measured = training.measurement
@@ -98,7 +101,7 @@ def training_table(result: Result, config):
     return Table("Trained here", ("what", "value"), rows)
 
 
-def further_modes(result: Result, config):
+def further_modes(result: Result, config: RunConfig) -> Iterator[tuple[str, str]]:
     """(what, value) of every live measurement beside the training, and of every mode that could not be measured."""
     for one in (each.baseline for each in result.comparisons):
         if one.kind == "live" and one is not result.training.measurement:
@@ -109,21 +112,21 @@ def further_modes(result: Result, config):
         yield f"step, {left.mode}", f"not measured: {left.why}"
 
 
-def energy(measured):
+def energy(measured: Measurement) -> str:
     """The energy of a step of a Measurement and how it was counted, or why it is not known, as text."""
     if math.isnan(measured.energy_j):
         return f"not known: {measured.energy_note}"
     return f"{digits(measured.energy_j, 3)} J a step ({measured.energy_note})"
 
 
-def stability(measured):
+def stability(measured: Measurement) -> str:
     """Whether the steps of a Measurement took equally long, as text."""
     if measured.samples_s.size < FEWEST:
         return f"not known: {measured.samples_s.size} samples are too few"
     return "no: the interquartile range is above 10 % of the median" if measured.unstable else "yes"
 
 
-def time_table(result: Result, config):
+def time_table(result: Result, config: RunConfig) -> Table:
     """Measured and simulated times of a step, an epoch and the run, side by side."""
     report, training = result.report, result.training
     simulated_s, batch = float(report.step_s[0]), config.batch_size
@@ -157,7 +160,7 @@ def time_table(result: Result, config):
     return Table("Time on both sides", tuple(columns), tuple(rows), note)
 
 
-def comparison_table(result: Result, config):
+def comparison_table(result: Result, config: RunConfig) -> Table:
     """Every baseline with the accelerator's time for the same work, and the verdicts."""
     columns = (
         *("baseline", "kind", "batch", "precision", "mode", "scope"),
@@ -196,7 +199,7 @@ def comparison_table(result: Result, config):
     return Table(f"{config.workload.name} against each baseline", columns, tuple(rows), note, spare)
 
 
-def ceiling_table(result: Result, config):
+def ceiling_table(result: Result, config: RunConfig) -> Table:
     """The published rates of the ceiling's workload beside the most that the accelerator can reach."""
     ceiling = result.ceiling
     speedups = [speedup(claim) for claim in config.claim.values()]
@@ -229,14 +232,14 @@ def ceiling_table(result: Result, config):
     return Table(title, columns, rows, note, ("batch", "most throughput gained", "precision"))
 
 
-def tables(result: Result, config):
+def tables(result: Result, config: RunConfig) -> list[Table]:
     """Every table of a run, in the order to show them."""
     found = [training_table(result, config)] if result.training else []
     found += [time_table(result, config), times_table(result), comparison_table(result, config)]
     return found + ([ceiling_table(result, config)] if result.ceiling and result.ceiling.published else [])
 
 
-def answer(result: Result, config):
+def answer(result: Result, config: RunConfig) -> str:
     """The verdict on each claim in a few words, or where none can be given, the live device beside the accelerator."""
     told = []
     for index, name in enumerate(config.claim):
@@ -248,12 +251,12 @@ def answer(result: Result, config):
     return "; ".join(told) or "no baseline to compare with"
 
 
-def ratio(result: Result):
+def ratio(result: Result) -> str:
     """Measured over simulated time of a step, as text."""
     return times_in_full(result.training.measurement.step_s / float(result.report.step_s[0]))
 
 
-def note(result: Result, config, text, has_speedups):
+def note(result: Result, config: RunConfig, text: str, has_speedups: bool) -> str:
     """The description of a run's page: the answer, the pictures, then the summary (`text`) without its title.
 
     has_speedups: whether the picture of speed-ups is there.
@@ -271,7 +274,7 @@ def note(result: Result, config, text, has_speedups):
     return "\n".join([*lines, *text.splitlines()[1:]])
 
 
-def markdown(result: Result, config, command):
+def markdown(result: Result, config: RunConfig, command: str) -> str:
     """The whole summary as Markdown."""
     lines = [f"# {config.workload.name}, batch {config.batch_size}, {config.precision.name}", ""]
     lines += [f"- **{line}**" for line in headline(result, config)]
@@ -284,7 +287,7 @@ def markdown(result: Result, config, command):
     return "\n".join([*lines, "", f"Made by `{command}`.", ""])
 
 
-def reasons(result: Result):
+def reasons(result: Result) -> list[str]:
     """A line for each verdict: what binds it, or why it does not count."""
     return [
         f"- {one.baseline.device}, batch {one.baseline.batch_size}, {verdict.claim}: {verdict.scope or verdict.reason}"

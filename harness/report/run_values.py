@@ -6,13 +6,18 @@ import math
 import platform
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from harness.flows.run import Result
-from harness.judging.claims import OUTCOMES, speedup, verdict_text
+from harness.judging.claims import OUTCOMES, Verdict, speedup, verdict_text
 from harness.report import words
 from harness.report.layers import caption
+from harness.settings.schema import RunConfig
 from harness.store.keys import run_key
 from harness.store.pages import SECTIONS
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PACKAGES = ("halfstep", "torch", "torchvision", "numpy", "mlflow", "hydra-core")
 SCHEMA = 1
@@ -25,7 +30,7 @@ def layer_title(result: Result) -> tuple[str, str, str]:
     return f"{step}: time of a training step by layer", device, caption(result.layer_times)
 
 
-def speedup_rows(result: Result):
+def speedup_rows(result: Result) -> list[tuple[str, float, float, float, float]]:
     """(label, low, middle, high, ceiling) of the speed-up over the fastest row of each device that decides."""
     fastest = {}
     for one, verdicts in zip(result.comparisons, result.verdicts, strict=True):
@@ -42,13 +47,13 @@ def speedup_rows(result: Result):
     return rows
 
 
-def speedup_title(config):
+def speedup_title(config: RunConfig) -> tuple[str, dict[str, float]]:
     """(title, {label: speed-up}) of the picture of speed-ups."""
     title = f"{config.workload.name}, {config.precision.name}: speed-up over the fastest row of each device"
     return title, {name: speedup(claim) for name, claim in config.claim.items()}
 
 
-def params(result: Result, config):
+def params(result: Result, config: RunConfig) -> dict:
     """{name: value} of the settings that tell runs apart."""
     return {
         "workload": config.workload.name,
@@ -65,7 +70,7 @@ def params(result: Result, config):
     }
 
 
-def metrics(result: Result, config):
+def metrics(result: Result, config: RunConfig) -> dict[str, float]:
     """{name: float}; names have one slash, which makes the chart's section, and a unit. The most telling come first."""
     report, training = result.report, result.training
     simulated_s = float(report.step_s[0])
@@ -106,7 +111,7 @@ def metrics(result: Result, config):
     return dict(sorted(known.items(), key=lambda item: SECTIONS.index(item[0].partition("/")[0])))
 
 
-def series(result: Result):
+def series(result: Result) -> dict[str, np.ndarray]:
     """{name: float (steps,)} of what changes from step to step."""
     if not result.training:
         return {}
@@ -116,7 +121,7 @@ def series(result: Result):
     }
 
 
-def as_json(result: Result, config, command):
+def as_json(result: Result, config: RunConfig, command: str) -> dict:
     """Everything a run found, as plain values with units in their names."""
     return {
         "schema": SCHEMA,
@@ -152,7 +157,7 @@ def as_json(result: Result, config, command):
     }
 
 
-def verdict_values(verdict):
+def verdict_values(verdict: Verdict) -> dict:
     """A Verdict as plain values."""
     one = verdict
     return {
@@ -173,7 +178,7 @@ def verdict_values(verdict):
     }
 
 
-def versions():
+def versions() -> dict[str, str]:
     """{package: version} of what decides a result."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:

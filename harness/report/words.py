@@ -1,9 +1,15 @@
 """How the report words one baseline, one verdict and one break-even."""
 
+from __future__ import annotations
+
 import math
 
-from harness.judging.claims import speedup
+from baselines import Measurement
+from harness.flows.claim_map.values import Cell
+from harness.judging.breakeven import Answer
+from harness.judging.claims import Verdict, speedup
 from harness.settings.metrics import METRICS, metric_text
+from harness.settings.schema import ClaimConfig
 from harness.text.units import milli, quantity, times
 
 SCOPES = {
@@ -31,51 +37,51 @@ NONE = {  # how it reads where no value of a parameter of break-even meets a cla
 }
 
 
-def key_of(verdict):
+def key_of(verdict: Verdict) -> str:
     """The one of KEYS that a Verdict says."""
     if not verdict.decides:
         return "context"
     return "impossible" if verdict.outcome == "none" and verdict.impossible else verdict.outcome
 
 
-def dataset(workload):
+def dataset(workload: str) -> str:
     """The data set of a workload as people write it, from the first word of its name."""
     first = workload.split("_")[0]
     return DATASETS.get(first, first)
 
 
-def device(baseline):
+def device(baseline: Measurement) -> str:
     """The baseline's device with its year."""
     return f"{baseline.device} ({baseline.year})" if baseline.year else baseline.device
 
 
-def classes(precision):
+def classes(precision: str) -> str:
     """A precision, or several of which it is one: fp32/tf32."""
     return precision.replace("_or_", "/")
 
 
-def precision(cell):
+def precision(cell: Cell) -> str:
     """The baseline's precision, with the accelerator's where it is another."""
     own = classes(cell.baseline.precision)
     return own if own == cell.step.precision else f"{own} (accelerator {cell.step.precision})"
 
 
-def mode(baseline):
+def mode(baseline: Measurement) -> str:
     """How the baseline ran its step, "" where nobody says."""
     return "" if baseline.mode == "unstated" else baseline.mode
 
 
-def scope(baseline):
+def scope(baseline: Measurement) -> str:
     """What the baseline's time covers."""
     return SCOPES.get(baseline.scope, baseline.scope)
 
 
-def plural(noun, count):
+def plural(noun: str, count: int) -> str:
     """`noun` with an s unless `count` is 1."""
     return noun if count == 1 else f"{noun}s"
 
 
-def asks(claim):
+def asks(claim: ClaimConfig) -> str:
     """What a claim asks for, in words."""
     rule, factor = claim.rule, times(speedup(claim))
     value = rule.text(claim.threshold)
@@ -84,7 +90,7 @@ def asks(claim):
     return f"{value.lstrip('+') if rule.noun.startswith('less') else value} {rule.noun}, {factor}"
 
 
-def interval(metric, values):
+def interval(metric: str, values: tuple[float, float, float]) -> str:
     """A claim's value (low, middle, high) as text: the middle with the interval in brackets."""
     low, middle, high = values
     if not math.isfinite(middle):
@@ -98,18 +104,18 @@ def interval(metric, values):
     return f"{metric_text(metric, middle)} [no bounds]"
 
 
-def limit(metric, value):
+def limit(metric: str, value: float) -> str:
     """A claim's ceiling as text."""
     return metric_text(metric, value) if math.isfinite(value) else "none known"
 
 
-def as_speedup(metric, value):
+def as_speedup(metric: str, value: float) -> float:
     """The speed-up (of energy: the factor saved) that a value of a metric stands for; infinite where all is saved."""
     ratio = METRICS[metric].ratio(value)
     return 1 / ratio if ratio > 0 else math.inf
 
 
-def break_even(answers):
+def break_even(answers: dict[str, Answer]) -> str:
     """What it takes to meet a claim, one parameter changed at a time, in a sentence; "" where nobody asked.
 
     answers: {parameter: harness.judging.breakeven.Answer}.
@@ -124,6 +130,6 @@ def break_even(answers):
     return "; ".join(parts + missed)
 
 
-def spread(verdict):
+def spread(verdict: Verdict) -> str:
     """The step's time with the best, the median and the worst completion."""
     return " / ".join(milli(one.step_s) for one in (verdict.best, verdict.median, verdict.worst))

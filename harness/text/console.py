@@ -1,11 +1,18 @@
 """What people see in the terminal: progress while it runs, then tables; the one file that imports rich."""
 
+from __future__ import annotations
+
 import contextlib
 import re
 import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from harness.text.table import as_markdown, narrowed
+from harness.text.table import Table, as_markdown, narrowed
 from harness.text.units import digits
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 WIDTH = 220  # of output that goes to a file or a pipe
 MARKUP = re.compile(r"\[/?bold\]")
@@ -22,7 +29,7 @@ class PlainConsole:
         sys.stdout.flush()
 
 
-def console():
+def console() -> Console | PlainConsole:
     """The terminal, or standard output at a fixed width where it is none; plain where rich is not installed."""
     try:
         from rich.console import Console
@@ -33,7 +40,7 @@ def console():
 
 
 @contextlib.contextmanager
-def progress(out):
+def progress(out: Console | PlainConsole) -> Iterator[tuple[Callable, Callable]]:
     """Yields (say, on_step): what is being done, and a bar for training steps, or for anything with a text as loss."""
     if isinstance(out, PlainConsole):
         yield out.print, lambda done, total, loss: None
@@ -63,18 +70,18 @@ def progress(out):
         yield say, on_step
 
 
-def show(out, tables, lines):
+def show(out: Console | PlainConsole, tables: list[Table], lines: list[str]) -> None:
     """Print tables (harness.text.table.Table), then lines of text."""
     if isinstance(out, PlainConsole):
         out.print(*map(as_markdown, tables), "", *lines, sep="\n")
         return
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Table as Grid
 
     for table in tables:
         if out.is_terminal:  # a file or a pipe gets every column
             table = narrowed(table, out.width)
-        grid = Table(
+        grid = Grid(
             title=table.title, title_justify="left", title_style="bold", caption=table.note, caption_justify="left"
         )
         for column in table.columns:

@@ -1,7 +1,10 @@
 """A table of texts, which the terminal and Markdown show alike."""
 
+from __future__ import annotations
+
 import csv
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 
@@ -16,7 +19,7 @@ class Table:
     spare: tuple[str, ...] = ()
 
 
-def narrowed(table, width):
+def narrowed(table: Table, width: int) -> Table:
     """`table` without as many of its spare columns, in their order, as it takes to fit `width` characters."""
     left_out = []
     while _width(table) > width and len(left_out) < len(table.spare):
@@ -34,7 +37,7 @@ def _width(table):
     return 1 + sum(3 + max(map(len, column)) for column in cells)
 
 
-def shortened(table, most):
+def shortened(table: Table, most: int) -> Table:
     """`table` with at most `most` of its rows, evenly spaced, the first and the last among them."""
     count = len(table.rows)
     if count <= most:
@@ -44,14 +47,14 @@ def shortened(table, most):
     return replace(table, rows=tuple(table.rows[i] for i in kept), note=note)
 
 
-def as_markdown(table):
+def as_markdown(table: Table) -> str:
     """A Table as Markdown."""
     lines = ["", f"## {table.title}", "", _row(table.columns), _row("---" for _ in table.columns)]
     lines += [_row(row) for row in table.rows]
     return "\n".join(lines + (["", table.note] if table.note else []))
 
 
-def as_csv(columns, rows):
+def as_csv(columns: Iterable[str], rows: Iterable[dict]) -> str:
     """Rows, mappings with `columns` as keys, as CSV with a head line."""
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n")

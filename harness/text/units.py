@@ -54,7 +54,7 @@ def heading(name: str) -> str:
     return name.replace("_", " ")
 
 
-def bare(name: str, value) -> str:
+def bare(name: str, value: object) -> str:
     """A value of the field `name` without its unit, for a column that names it: numbers, texts, booleans, mappings."""
     if name == "array":
         rows, cols, cores = value
@@ -66,13 +66,13 @@ def bare(name: str, value) -> str:
     return digits(value) if isinstance(value, float) else str(value)
 
 
-def with_unit(name: str, value) -> str:
+def with_unit(name: str, value: object) -> str:
     """A value of the field `name` as people read it, e.g. 0.25 MiB."""
     one = unit(name)
     return f"{bare(name, value)} {one.name}" if one else bare(name, value)
 
 
-def phrase(name: str, value) -> str:
+def phrase(name: str, value: object) -> str:
     """A field with its value as people read it, e.g. on-chip memory 4 MiB, or no fusion."""
     if name in ("array", "dataflow"):
         return bare(name, value)

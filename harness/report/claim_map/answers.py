@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.flows.claim_map.values import ClaimMap
 from harness.judging.claims import contradiction
 from harness.report.words import DEVICE_KINDS, asks, dataset, key_of, plural
 from harness.text.units import number
@@ -30,17 +31,17 @@ class ClaimAnswer:
     devices: int  # distinct ones among them
 
     @property
-    def total(self):
+    def total(self) -> int:
         """Comparisons that decide."""
         return sum(self.counts.values())
 
 
-def answers(claim_map):
+def answers(claim_map: ClaimMap) -> list[ClaimAnswer]:
     """The ClaimAnswer to each claim, in their order."""
     return [_answer(claim_map, index, name, claim) for index, (name, claim) in enumerate(claim_map.claims.items())]
 
 
-def headline(claim_map):
+def headline(claim_map: ClaimMap) -> list[str]:
     """The answer in plain sentences: of each claim, by device and data set, and what physics allows."""
     lines = []
     for index, answer in enumerate(answers(claim_map)):
@@ -54,12 +55,12 @@ def headline(claim_map):
     return [*lines, *remarks(claim_map)]
 
 
-def remarks(claim_map):
+def remarks(claim_map: ClaimMap) -> list[str]:
     """What stands beside the answers: the ceiling that physics sets, and whether the claims contradict each other."""
     return [*ceiling(claim_map), *filter(None, [contradiction(claim_map.claims)])]
 
 
-def sentence(answer):
+def sentence(answer: ClaimAnswer) -> str:
     """The counts of a ClaimAnswer in a sentence."""
     return (
         f"Of {answer.total} {plural('comparison', answer.total)} that the claim can rest on, with "
@@ -68,13 +69,13 @@ def sentence(answer):
     )
 
 
-def counted(counts):
+def counted(counts: dict[str, int]) -> str:
     """{class: count} in words, those of zero left out."""
     shown = [f"{counts[key]} {WORDS[key]}" for key in CLASSES if counts.get(key)]
     return ", ".join(shown) or "none decides"
 
 
-def by_kind(claim_map, index):
+def by_kind(claim_map: ClaimMap, index: int) -> dict[tuple[str, str], dict[str, int]]:
     """{(device kind, data set): {class: count}} of the verdicts on the claim at `index` that decide."""
     split = {}
     for cell in claim_map.cells:
@@ -85,7 +86,7 @@ def by_kind(claim_map, index):
     return dict(sorted(split.items()))
 
 
-def ceiling(claim_map):
+def ceiling(claim_map: ClaimMap) -> list[str]:
     """What physics allows on the workload of the most MACs, in a sentence; [] where nothing was simulated."""
     steps = [step for step in claim_map.steps.values() if step.floor_s > 0]
     if not steps:

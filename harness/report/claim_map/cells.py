@@ -1,14 +1,17 @@
 """Every cell and claim as one row of plain values, for cells.csv."""
 
+from __future__ import annotations
+
 import csv
 import io
 
+from harness.flows.claim_map.values import Cell, ClaimMap
 from harness.judging.breakeven import PARAMETERS
 from harness.judging.claims import verdict_text
 from harness.report.words import key_of
 
 
-def cells_csv(claim_map):
+def cells_csv(claim_map: ClaimMap) -> str:
     """The text of cells.csv: one row for each cell and claim, units in the column names, floats in full."""
     rows = [row(claim_map, cell, index) for cell in claim_map.cells for index in range(len(cell.verdicts))]
     buffer = io.StringIO(newline="")
@@ -18,7 +21,7 @@ def cells_csv(claim_map):
     return buffer.getvalue()
 
 
-def row(claim_map, cell, index):
+def row(claim_map: ClaimMap, cell: Cell, index: int) -> dict:
     """{column: value} of a Cell and its verdict at `index`."""
     one, step, verdict = cell.baseline, cell.step, cell.verdicts[index]
     claim = claim_map.claims[verdict.claim]
@@ -79,6 +82,6 @@ def row(claim_map, cell, index):
     return found | {"source": one.source, "locator": one.locator, "remarks": "; ".join(cell.remarks)}
 
 
-def ends(name, values, unit=""):
+def ends(name: str, values: tuple[float, float, float], unit: str = "") -> dict[str, float]:
     """{column: value} of an interval (low, middle, high)."""
     return dict(zip((f"{name}_low{unit}", f"{name}{unit}", f"{name}_high{unit}"), values, strict=True))

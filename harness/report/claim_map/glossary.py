@@ -23,7 +23,7 @@ class Term:
     meaning: str
 
     @property
-    def anchor(self):
+    def anchor(self) -> str:
         """Its place in the page."""
         return f"term-{re.sub('[^a-z]+', '-', self.names[0].lower())}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from harness.flows.claim_map.values import Cell, ClaimMap
 from harness.report import words
 from harness.text.table import Table
 from harness.text.units import digits, duration, milli, percent, times
@@ -12,7 +13,7 @@ MODES = ("eager", "graphs", "compiled")
 LAUNCH_BOUND = 1.5  # of eager over graphs, from which a step waits for launches for a third of its time
 
 
-def groups(claim_map):
+def groups(claim_map: ClaimMap) -> list[dict[str, Cell]]:
     """[{mode: Cell}] of the same work on the same device in eager mode and at least one other."""
     found = {}
     for cell in claim_map.cells:
@@ -23,7 +24,7 @@ def groups(claim_map):
     return [modes for modes in found.values() if "eager" in modes and len(modes) > 1]
 
 
-def modes_table(claim_map):
+def modes_table(claim_map: ClaimMap) -> Table:
     """Each such device with its time in every mode and the time that the accelerator saves of it."""
     found, rows = groups(claim_map), []
     shown = [mode for mode in MODES if any(mode in modes for modes in found)]
@@ -46,12 +47,12 @@ def modes_table(claim_map):
     return Table("The same GPU launched op by op, as a graph and compiled", columns, tuple(rows))
 
 
-def saved(cell):
+def saved(cell: Cell) -> float:
     """The share of the baseline's time that the nominal design saves, between the middles."""
     return 1 - cell.simulated_s[1] / cell.measured_s[1]
 
 
-def explanation(claim_map):
+def explanation(claim_map: ClaimMap) -> list[str]:
     """Why the modes of one device differ, with the numbers of its cells; an empty list where no cell shows it."""
     graphed = [modes for modes in groups(claim_map) if "graphs" in modes]
     if not graphed:

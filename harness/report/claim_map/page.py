@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from harness.flows.claim_map.values import ClaimMap
 from harness.report.claim_map.answers import CLASSES, WORDS, answers, headline, remarks, sentence
 from harness.report.claim_map.cells import cells_csv
 from harness.report.claim_map.glossary import linker, terms
-from harness.report.claim_map.sections import LEGEND, sections
+from harness.report.claim_map.sections import LEGEND, Block, Section, sections
 from harness.report.pictures.canvas import DARK, LIGHT, MARKS, drawn, png, svg
 from harness.store.files import write as write_file
-from harness.text.table import as_markdown
+from harness.text.table import Table, as_markdown
 from harness.text.units import quantity, with_unit
 
 FEW = 8  # pictures that are not worth a process
@@ -34,7 +35,7 @@ class Rendered:
     dark: str
 
 
-def write(claim_map, folder, command, versions):
+def write(claim_map: ClaimMap, folder: Path | str, command: str, versions: dict[str, str]) -> Path:
     """Write report.html, report.md, cells.csv and the pictures (PNG and SVG) into `folder`, each atomically.
 
     The report's own files go last, so that what they point to is there. command: that makes the report again.
@@ -53,7 +54,7 @@ def write(claim_map, folder, command, versions):
     return folder / "report.html"
 
 
-def rendered_all(blocks):
+def rendered_all(blocks: list[Block]) -> list[Rendered]:
     """The Rendered of each Block's picture, in processes of their own where there are many: each takes a second."""
     workers = min(os.cpu_count() or 1, len(blocks) // FEW)
     if workers < 2:
@@ -63,19 +64,19 @@ def rendered_all(blocks):
     return Parallel(n_jobs=workers)(delayed(render)(block) for block in blocks)
 
 
-def render(block):
+def render(block: Block) -> Rendered:
     """The Rendered of a Block's Picture; a dark one is not drawn where the page shows a panel instead."""
     light, vectors = drawn(block.picture, LIGHT, png, svg)
     dark = light if block.picture.panel else drawn(block.picture, DARK, png)[0]
     return Rendered(light, vectors, address(light), address(dark))
 
 
-def address(data):
+def address(data: bytes) -> str:
     """A data: address that holds PNG bytes."""
     return f"data:image/png;base64,{base64.b64encode(data).decode()}"
 
 
-def as_html(claim_map, content, rendered):
+def as_html(claim_map: ClaimMap, content: list[Section], rendered: dict[str, Rendered]) -> str:
     """The page as text; every value is escaped by the template."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -105,7 +106,7 @@ def as_html(claim_map, content, rendered):
     )
 
 
-def facts(claim_map):
+def facts(claim_map: ClaimMap) -> str:
     """What is stated of the nominal design, in words."""
     design = claim_map.design
     return (
@@ -115,7 +116,7 @@ def facts(claim_map):
     )
 
 
-def as_text(claim_map, content, command):
+def as_text(claim_map: ClaimMap, content: list[Section], command: str) -> str:
     """The report as Markdown, pictures as links to the files beside it."""
     lines = [f"# Does the accelerator {escape(claim_map.accelerator)} keep its claims?", ""]
     lines += [f"{facts(claim_map)}; {claim_map.completions:,} completions of what nobody states.", ""]
@@ -139,14 +140,14 @@ def _block(block):
     return lines
 
 
-def escaped(table):
+def escaped(table: Table) -> Table:
     """A Table whose texts Markdown shows as they are; as_markdown itself sees to the bars."""
     bare = {"title": escape(table.title, "|"), "note": escape(table.note)}
     columns = tuple(escape(column, "|") for column in table.columns)
     return replace(table, columns=columns, rows=tuple(tuple(escape(c, "|") for c in row) for row in table.rows), **bare)
 
 
-def escape(text, but=""):
+def escape(text: str, but: str = "") -> str:
     """A text that Markdown shows as it is, without HTML of its own; the characters of `but` stay bare."""
     marks = {mark: f"\\{mark}" for mark in "\\`*_[]<>|" if mark not in but}
     return " ".join(str(text).split()).translate(str.maketrans(marks))

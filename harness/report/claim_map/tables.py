@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from harness.flows.claim_map.values import ClaimMap
 from harness.judging.claims import share_text, verdict_text
 from harness.report import words
 from harness.report.claim_map.answers import WORDS, by_kind
@@ -17,7 +18,7 @@ from harness.text.table import Table
 from harness.text.units import milli, number, percent, times
 
 
-def tables(claim_map):
+def tables(claim_map: ClaimMap) -> list[Table]:
     """All tables of a ClaimMap, without those that would be empty."""
     found = [counts_table(claim_map)]
     found += [cells_table(claim_map, workload) for workload in workloads(claim_map)]
@@ -37,7 +38,7 @@ def tables(claim_map):
     return [table for table in found if table.rows]
 
 
-def counts_table(claim_map):
+def counts_table(claim_map: ClaimMap) -> Table:
     """How many comparisons each verdict has, by claim, device and data set."""
     rows = []
     for index, name in enumerate(claim_map.claims):
@@ -56,7 +57,7 @@ def counts_table(claim_map):
     return Table("Verdicts by claim, device and data set", columns, tuple(rows), note)
 
 
-def cells_table(claim_map, workload):
+def cells_table(claim_map: ClaimMap, workload: str) -> Table:
     """Every baseline of a workload with the times of both sides and the verdict on each claim."""
     claims = claim_map.claims
     columns = (
@@ -90,7 +91,7 @@ def cells_table(claim_map, workload):
     return Table(f"{workload}: every baseline", columns, tuple(rows), note)
 
 
-def span(times):
+def span(times: tuple[float, float, float]) -> str:
     """(low, middle, high) seconds as text in milliseconds."""
     low, middle, high = times
     if not math.isfinite(middle):
@@ -99,7 +100,7 @@ def span(times):
     return f"{milli(middle)} [{ends}]"
 
 
-def steps_table(claim_map):
+def steps_table(claim_map: ClaimMap) -> Table:
     """Every simulated step: nominal, best, median and worst completion, floor and rate."""
     rows = tuple(
         (
@@ -120,7 +121,7 @@ def steps_table(claim_map):
     return Table("The simulated step of every workload and batch", columns, rows, note)
 
 
-def some_table(claim_map):
+def some_table(claim_map: ClaimMap) -> Table:
     """Where a claim holds for some completions only: how many, which, and what they share."""
     rows = []
     for cell in claim_map.cells:
@@ -143,7 +144,7 @@ def some_table(claim_map):
     return Table("Where only some completions support a claim", columns, tuple(rows))
 
 
-def sensitivity_table(claim_map):
+def sensitivity_table(claim_map: ClaimMap) -> Table:
     """How much each open value decides, by workload."""
     rows = tuple(
         (
@@ -160,7 +161,7 @@ def sensitivity_table(claim_map):
     return Table("Which open values decide", columns, rows, note)
 
 
-def parity_table(claim_map):
+def parity_table(claim_map: ClaimMap) -> Table:
     """How the verdicts of each workload would change with the accelerator at ClaimMap.without_parity."""
     rows = []
     for workload in workloads(claim_map):
@@ -186,7 +187,7 @@ def parity_table(claim_map):
     return Table(f"Without equal precision: {claim_map.without_parity}", columns, tuple(rows), note)
 
 
-def breakeven_table(claim_map, workload):
+def breakeven_table(claim_map: ClaimMap, workload: str) -> Table:
     """What it takes to meet each claim against every baseline of a workload, one parameter changed at a time."""
     rows = []
     for cell in ordered(cell for cell in claim_map.cells if cell.step.workload == workload):
@@ -200,7 +201,7 @@ def breakeven_table(claim_map, workload):
     return Table(f"{workload}: what it takes", columns, tuple(rows), note)
 
 
-def energy_table(claim_map):
+def energy_table(claim_map: ClaimMap) -> Table:
     """Joules of a training sample on both sides, for each baseline whose energy was measured."""
     rows = []
     for cell in claim_map.cells:
@@ -226,7 +227,7 @@ def energy_table(claim_map):
     return Table("Energy of a training sample", columns, tuple(rows), note)
 
 
-def layers_table(claim_map):
+def layers_table(claim_map: ClaimMap) -> Table:
     """Measured and simulated time of each layer, where the claim map trained its workload."""
     if claim_map.trained is None:
         return Table("Time by layer", (), ())
@@ -242,7 +243,7 @@ def layers_table(claim_map):
     return Table(layer_title(claim_map.trained)[0], names, rows)
 
 
-def plain(value, factor):
+def plain(value: object, factor: float) -> str:
     """One value of a column of layers as text."""
     if value is None:
         return "not measured"
@@ -251,7 +252,7 @@ def plain(value, factor):
     return number(factor * value)
 
 
-def open_table(claim_map):
+def open_table(claim_map: ClaimMap) -> Table:
     """What the accelerator's file leaves open."""
     rows = tuple((one.name, one.nominal, ", ".join(one.values), one.source) for one in claim_map.open_values)
     note = f"All combinations, and the nominal values, make the {claim_map.completions:,} completions."
@@ -260,7 +261,7 @@ def open_table(claim_map):
     )
 
 
-def error_table(claim_map):
+def error_table(claim_map: ClaimMap) -> Table:
     """The published chips behind the model's error."""
     keys = ("quantity", "chip", "workload", "layer", "batch", "metric", "published", "simulated")
     rows = tuple(
@@ -270,7 +271,7 @@ def error_table(claim_map):
     return Table("The model beside published chips", (*keys, "simulated time or energy over published, less 1"), rows)
 
 
-def sources_table(claim_map):
+def sources_table(claim_map: ClaimMap) -> Table:
     """Where every baseline's figure comes from."""
     found = {}
     for cell in claim_map.cells:
@@ -284,6 +285,6 @@ def sources_table(claim_map):
     return Table("Sources of every baseline", ("source", "where in it", "devices", "kind"), rows)
 
 
-def failures_table(claim_map):
+def failures_table(claim_map: ClaimMap) -> Table:
     """What could not be done, and why."""
     return Table("What could not be done", ("what", "why"), tuple(claim_map.failures))

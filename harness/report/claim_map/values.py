@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
+from harness.flows.claim_map.values import Cell, ClaimMap, Step
 from harness.judging.claims import OUTCOMES, verdict_text
 from harness.report.claim_map.answers import WORDS, answers, headline
 from harness.report.claim_map.cells import row
 from harness.report.run_values import verdict_values
 from harness.settings.metrics import metric_text
+from harness.settings.schema import RunConfig
 from harness.settings.shipped import short_name
 from harness.store.keys import run_key
 from harness.store.tracking import Entry
@@ -27,7 +30,7 @@ SHOWN = (
 )  # columns of a table for people
 
 
-def params(claim_map, config):
+def params(claim_map: ClaimMap, config: RunConfig) -> dict:
     """{name: value} of the settings that tell one claim map from another."""
     return {
         "accelerator": claim_map.accelerator,
@@ -42,7 +45,7 @@ def params(claim_map, config):
     }
 
 
-def metrics(claim_map, cells=None):
+def metrics(claim_map: ClaimMap, cells: Iterable[Cell] | None = None) -> dict[str, float]:
     """{name: float} of verdicts by claim and outcome, over all cells or the given ones."""
     cells = claim_map.cells if cells is None else cells
     found = {}
@@ -54,7 +57,7 @@ def metrics(claim_map, cells=None):
     return found
 
 
-def series_runs(claim_map):
+def series_runs(claim_map: ClaimMap) -> dict[str, Entry]:
     """{run name: Entry}, one run for each workload and precision, by batch size."""
     runs = {}
     for name, precision in dict.fromkeys((step.workload, step.precision) for step in claim_map.steps.values()):
@@ -77,7 +80,7 @@ def series_runs(claim_map):
     return runs
 
 
-def by_batch(steps, cells):
+def by_batch(steps: list[Step], cells: Iterable[Cell]) -> dict[str, dict[int, float]]:
     """{metric: {batch size: value}} of simulated steps and of the fastest measured device at each batch."""
     found = {
         "time/simulated_nominal_ms": {s.batch_size: 1e3 * s.nominal_s for s in steps},
@@ -96,7 +99,7 @@ def by_batch(steps, cells):
     return found | ({"throughput/fastest_measured_per_s": fastest} if fastest else {})
 
 
-def cells_table(claim_map, cells=None):
+def cells_table(claim_map: ClaimMap, cells: Iterable[Cell] | None = None) -> dict[str, list]:
     """{column: list}, one row a cell: the baseline, the verdict on each claim and both times, as people read them."""
     columns = {}
     for cell in claim_map.cells if cells is None else cells:
@@ -115,7 +118,7 @@ def cells_table(claim_map, cells=None):
     return columns
 
 
-def description(claim_map, command, maps):
+def description(claim_map: ClaimMap, command: str, maps: list[str]) -> str:
     """The parent run's description in Markdown: the answer, where to look, the claim map's pictures.
 
     maps: file names of the pictures.
@@ -131,12 +134,12 @@ def description(claim_map, command, maps):
     return "\n\n".join([*lines[:1], " · ".join(where), *lines[1:], *pictures, f"Made by `{command}`."])
 
 
-def answer(claim_map):
+def answer(claim_map: ClaimMap) -> str:
     """The answer to each claim in a few words."""
     return "; ".join(f"{one.claim}: {one.short}" for one in answers(claim_map))
 
 
-def series_note(claim_map, name, precision, cells):
+def series_note(claim_map: ClaimMap, name: str, precision: str, cells: Iterable[Cell]) -> str:
     """The description of one workload's run in Markdown."""
     lines = [f"**{series_answer(claim_map, cells)}.**", ""]
     lines.append(f"{name} at {precision} on {claim_map.accelerator}, over batch size (the step of each metric).")
@@ -152,7 +155,7 @@ def series_note(claim_map, name, precision, cells):
     return "\n".join(lines)
 
 
-def series_answer(claim_map, cells):
+def series_answer(claim_map: ClaimMap, cells: Iterable[Cell]) -> str:
     """How many comparisons of one workload and precision support each claim, in a few words."""
     told = []
     for index, claim in enumerate(claim_map.claims):
@@ -162,7 +165,7 @@ def series_answer(claim_map, cells):
     return "; ".join(told) or "no baseline decides"
 
 
-def as_json(claim_map, config, command, versions):
+def as_json(claim_map: ClaimMap, config: RunConfig, command: str, versions: dict[str, str]) -> dict:
     """Everything that the claim map holds, as plain values with units in their names."""
     return {
         "schema": SCHEMA,
@@ -186,7 +189,7 @@ def as_json(claim_map, config, command, versions):
     }
 
 
-def step_values(step):
+def step_values(step: Step) -> dict:
     """A Step as plain values."""
     return {
         "workload": step.workload,
@@ -208,7 +211,7 @@ def step_values(step):
     }
 
 
-def cell_values(claim_map, cell):
+def cell_values(claim_map: ClaimMap, cell: Cell) -> dict:
     """A Cell as plain values."""
     one = cell.baseline
     return {

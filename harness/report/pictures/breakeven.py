@@ -1,16 +1,23 @@
 """The picture of break-even: time saved over MACs and bandwidth, with the lines where each claim is met."""
 
+from __future__ import annotations
+
 import math
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.flows.claim_map.values import ClaimMap
+from harness.flows.claim_map.values import Cell, ClaimMap
+from harness.judging.breakeven import Curves
 from harness.judging.claims import speedup
 from harness.report import words
-from harness.report.pictures.canvas import Picture, Slot, figure
+from harness.report.pictures.canvas import Picture, Slot, Theme, figure
 from harness.report.selection import claims_on_time, workloads
 from harness.text.units import times, unit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SLOT = Slot(
     section="breakeven",
@@ -38,7 +45,7 @@ def pictures(claim_map: ClaimMap) -> list[Picture]:
     return found
 
 
-def nearest(claim_map, workload, thresholds):
+def nearest(claim_map: ClaimMap, workload: str, thresholds: dict[str, float]) -> Cell | None:
     """The Cell of a workload whose speed-up is the nearest to one of `thresholds`; None where none has curves."""
     near = {}
     for cell in claim_map.cells:
@@ -49,7 +56,9 @@ def nearest(claim_map, workload, thresholds):
     return near[min(near)] if near else None
 
 
-def breakeven(curves, measured_s, scope, thresholds, title, theme):
+def breakeven(
+    curves: Curves, measured_s: float, scope: str, thresholds: dict[str, float], title: str, theme: Theme
+) -> Figure:
     """A Figure of the share of `measured_s` that each design of the grid of MACs and bandwidth saves.
 
     curves: harness.judging.breakeven.Curves. measured_s: what `scope` covers, seconds. thresholds: {label: speed-up

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from harness.report.panels import Panel
 
-    from harness.report.panels import Panel
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FONT_SIZE = 9  # points
 DPI = 144  # of PNG files
@@ -39,7 +40,7 @@ class Theme:
     verdicts: dict  # {verdict key: (background, text)}, from supported (blue) over open (pale) to refuted (brown)
 
     @property
-    def settings(self):
+    def settings(self) -> dict[str, object]:
         """matplotlib's settings for this theme."""
         return {
             "figure.facecolor": self.paper,
@@ -58,7 +59,7 @@ class Theme:
             "hatch.linewidth": 0.6,
         }
 
-    def colors(self, names):
+    def colors(self, names: Iterable[str]) -> dict[str, str]:
         """{name: colour} for up to seven names, in an order that keeps neighbours apart."""
         hues = (self.blue, self.sky, self.orange, self.vermillion, self.green, self.purple, self.grey)
         return dict(zip(names, hues, strict=False))
@@ -135,14 +136,14 @@ class Picture:
     panel: Panel | None = None  # the same as a grid of cells, which the page shows in its place
 
 
-def figure(width, height):
+def figure(width: float, height: float) -> Figure:
     """An empty Figure of `width` x `height` inches that lays itself out."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def finish(figure, axes, title, axis="x", columns=2):
+def finish(figure: Figure, axes: Axes, title: str, axis: str = "x", columns: int = 2) -> None:
     """Give `figure` its title on the left and its legend below, and `axes` a quiet grid along `axis`."""
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     if axes.get_legend_handles_labels()[0]:
@@ -150,14 +151,14 @@ def finish(figure, axes, title, axis="x", columns=2):
     plain_axes(axes, axis)
 
 
-def plain_axes(axes, axis="x"):
+def plain_axes(axes: Axes, axis: str = "x") -> None:
     """A quiet grid along `axis`, behind the data, and no frame above and to the right."""
     axes.grid(axis=axis, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def png(figure):
+def png(figure: Figure) -> bytes:
     """PNG bytes of a Figure, of at most COLORS colours; its layout is settled from then on."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
@@ -173,14 +174,14 @@ def png(figure):
     return buffer.getvalue()
 
 
-def svg(figure):
+def svg(figure: Figure) -> bytes:
     """SVG bytes of a Figure, its texts as outlines; the same picture gives the same bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
 
-def drawn(picture, theme, *encodings):
+def drawn(picture: Picture, theme: Theme, *encodings) -> list[bytes]:
     """What each of `encodings` (png, svg) makes of a Picture in a Theme: a list of bytes."""
     from matplotlib import rc_context
 

@@ -1,14 +1,20 @@
 """How the completions of a design spread against each baseline, beside what the claims ask for."""
 
+from __future__ import annotations
+
 import math
 from functools import partial
+from typing import TYPE_CHECKING
 
-from harness.flows.claim_map.values import ClaimMap
-from harness.judging.claims import speedup
+from harness.flows.claim_map.values import Cell, ClaimMap
+from harness.judging.claims import Verdict, speedup
 from harness.report import words
-from harness.report.pictures.canvas import Picture, Slot, figure, finish
+from harness.report.pictures.canvas import Picture, Slot, Theme, figure, finish
 from harness.report.selection import claims_on_time, workloads
 from harness.text.units import grouped, times
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SLOT = Slot(
     section="completions",
@@ -36,7 +42,7 @@ def pictures(claim_map: ClaimMap) -> list[Picture]:
     return found
 
 
-def spreads(claim_map, workload):
+def spreads(claim_map: ClaimMap, workload: str) -> list[dict]:
     """The rows of `completions` on a workload, each device at its fastest batch, by speed-up."""
     claims, fastest = claims_on_time(claim_map), {}
     for cell in claim_map.cells:
@@ -51,7 +57,7 @@ def spreads(claim_map, workload):
     return [spread(claim_map, cell, verdict) for _, cell, verdict in ranked]
 
 
-def spread(claim_map, cell, verdict):
+def spread(claim_map: ClaimMap, cell: Cell, verdict: Verdict) -> dict:
     """One row of `completions`, of one Cell."""
     one, measured_s = cell.baseline, cell.measured_s[1]
     detail = ", ".join(filter(None, [f"b{cell.step.batch_size}", words.precision(cell), words.mode(one)]))
@@ -65,7 +71,7 @@ def spread(claim_map, cell, verdict):
     }
 
 
-def completions(rows, thresholds, title, theme):
+def completions(rows: list[dict], thresholds: dict[str, float], title: str, theme: Theme) -> Figure:
     """A Figure of the speed-up of the worst, median, nominal and best completion over each baseline.
 
     rows: list of mappings with label, worst, median, nominal, best, low, high and ceiling, speed-ups; low and high are

@@ -1,11 +1,17 @@
 """Energy of a training sample: what the simulated joules go to, and measured devices beside them."""
 
+from __future__ import annotations
+
 import math
 from functools import partial
+from typing import TYPE_CHECKING
 
-from harness.flows.claim_map.values import ClaimMap
-from harness.report.pictures.canvas import Picture, Slot, figure, plain_axes
+from harness.flows.claim_map.values import ClaimMap, Step
+from harness.report.pictures.canvas import Picture, Slot, Theme, figure, plain_axes
 from harness.report.selection import measured_energies, shown_steps
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SLOT = Slot(section="energy", order=10)
 HUES = {  # of a Theme, by part of the energy
@@ -27,7 +33,7 @@ def pictures(claim_map: ClaimMap) -> list[Picture]:
     return [Picture("energy", title, alt, draw)] if steps else []
 
 
-def energy(steps, measured, title, theme):
+def energy(steps: list[Step], measured: dict[str, list[tuple[str, float]]], title: str, theme: Theme) -> Figure:
     """A Figure of the parts of each Step's energy, and of its joules a sample beside the measured ones.
 
     measured: {workload: [(device, J a sample)]}.
@@ -71,6 +77,6 @@ def energy(steps, measured, title, theme):
     return canvas
 
 
-def part_colors(theme):
+def part_colors(theme: Theme) -> dict[str, str]:
     """{part of the energy: colour}."""
     return {part: getattr(theme, hue) for part, hue in HUES.items()}

@@ -1,10 +1,16 @@
 """The claim map of one workload: baselines by batch, coloured by verdict, with the number in each cell."""
 
+from __future__ import annotations
+
 from functools import partial
+from typing import TYPE_CHECKING
 
 from harness.flows.claim_map.values import ClaimMap
-from harness.report.panels import panels
-from harness.report.pictures.canvas import MARKS, Picture, Slot, figure
+from harness.report.panels import Panel, panels
+from harness.report.pictures.canvas import MARKS, Picture, Slot, Theme, figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SLOT = Slot(
     section="map",
@@ -40,7 +46,7 @@ def pictures(claim_map: ClaimMap) -> list[Picture]:
     ]
 
 
-def heatmap(panel, theme):
+def heatmap(panel: Panel, theme: Theme) -> Figure:
     """A Figure of one harness.report.panels.Panel, one grid for each claim side by side."""
     labels = [shortened(row.label) for row in panel.rows]
     grids = max(len(panel.claims), 1)
@@ -59,7 +65,7 @@ def heatmap(panel, theme):
     return canvas
 
 
-def shortened(label):
+def shortened(label: str) -> str:
     """A label of at most LONGEST characters."""
     return label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"
 

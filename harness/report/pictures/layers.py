@@ -1,13 +1,19 @@
 """Measured and simulated time of a training step, layer by layer."""
 
+from __future__ import annotations
+
 import textwrap
 from functools import partial
+from typing import TYPE_CHECKING
 
 from harness.flows.claim_map.values import ClaimMap
 from harness.report.layers import PHASES, folded, layer_table
-from harness.report.pictures.canvas import LIGHT, Picture, Slot, figure, plain_axes, png
+from harness.report.pictures.canvas import LIGHT, Picture, Slot, Theme, figure, plain_axes, png
 from harness.report.run_values import layer_title
 from harness.text.units import digits
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SLOT = Slot(
     section="layers",
@@ -27,12 +33,12 @@ def pictures(claim_map: ClaimMap) -> list[Picture]:
     return [Picture("layers", title, alt, partial(layers_figure, table, title, device, caption))]
 
 
-def layers(table, title, device, caption):
+def layers(table: dict[str, list], title: str, device: str, caption: str) -> bytes:
     """PNG bytes of layers_figure."""
     return png(layers_figure(table, title, device, caption))
 
 
-def layers_figure(table, title, device, caption, theme=LIGHT):
+def layers_figure(table: dict[str, list], title: str, device: str, caption: str, theme: Theme = LIGHT) -> Figure:
     """A Figure of measured and simulated time per layer and phase, side by side, each on its own scale.
 
     table: {"layer": texts, "measured_s": floats or None, "measured_forward_s": ..., "simulated_s": ...}, as

@@ -1,12 +1,19 @@
 """The picture of a Pareto front: time against area, the colour energy, the nominal design marked."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from harness.report.pictures.canvas import LIGHT, figure, finish, png, svg
+from harness.report.pictures.canvas import LIGHT, Theme, figure, finish, png, svg
 from harness.text.units import digits, grouped
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def pareto(rows, own, title):
+
+def pareto(rows: dict[str, np.ndarray], own: dict[str, float], title: str) -> dict[str, bytes]:
     """{"png": bytes, "svg": bytes} of pareto_figure on light paper."""
     from matplotlib import rc_context
 
@@ -15,7 +22,7 @@ def pareto(rows, own, title):
         return {"png": png(canvas), "svg": svg(canvas)}
 
 
-def pareto_figure(rows, own, title, theme):
+def pareto_figure(rows: dict[str, np.ndarray], own: dict[str, float], title: str, theme: Theme) -> Figure:
     """A Figure of the designs in `rows`.
 
     rows: {"step_s", "area_mm2", "energy_j": float64 (n,)}. own: the same of the nominal design, floats.

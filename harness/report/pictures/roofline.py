@@ -1,15 +1,22 @@
 """The roofline of one training step: every op by arithmetic intensity and attained rate."""
 
+from __future__ import annotations
+
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from accel_model import Design
 from accel_model.types import PRECISIONS, Phase
-from harness.flows.claim_map.values import ClaimMap
+from harness.flows.claim_map.values import ClaimMap, Profile
 from harness.judging.claims import share_text
 from harness.report import words
-from harness.report.pictures.canvas import Picture, Slot, figure, finish
+from harness.report.pictures.canvas import Picture, Slot, Theme, figure, finish
 from harness.text.units import digits, grouped, with_unit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SLOT = Slot(section="roofline", order=10)
 
@@ -41,7 +48,7 @@ def pictures(claim_map: ClaimMap) -> list[Picture]:
     return found
 
 
-def roofline(profile, design, title, theme):
+def roofline(profile: Profile, design: Design, title: str, theme: Theme) -> Figure:
     """A Figure of the ops of a harness.flows.claim_map.values.Profile under the roofs of the first row of `design`.
 
     A MAC is two operations; an op without MACs counts its vector operations, has a hollow mark and a roof of its own.
@@ -96,7 +103,7 @@ def roofline(profile, design, title, theme):
     return canvas
 
 
-def ops_of(profile):
+def ops_of(profile: Profile) -> dict[str, np.ndarray]:
     """{column: array (groups,)} of the ops that have time of their own; a fused op counts with the one it joined."""
     ops, report = profile.trace.ops, profile.report
     seconds = np.asarray(report.op_s)[0]
@@ -115,7 +122,7 @@ def ops_of(profile):
     }
 
 
-def left_out(profile):
+def left_out(profile: Profile) -> tuple[int, float]:
     """(ops, share of the time) of the ops that do neither MACs nor vector operations, so have no place here."""
     points = ops_of(profile)
     none = points["operations"] == 0

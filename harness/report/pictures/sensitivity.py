@@ -1,12 +1,18 @@
 """Which of the values that nobody stated decide most: the open values of a design, ranked."""
 
+from __future__ import annotations
+
 import math
 from functools import partial
+from typing import TYPE_CHECKING
 
-from harness.flows.claim_map.values import ClaimMap
-from harness.report.pictures.canvas import Picture, Slot, figure, finish
+from harness.flows.claim_map.values import ClaimMap, Step
+from harness.report.pictures.canvas import Picture, Slot, Theme, figure, finish
 from harness.report.selection import shown_steps
 from harness.text.units import times
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SLOT = Slot(section="sensitivity", order=10)
 
@@ -27,7 +33,7 @@ def pictures(claim_map: ClaimMap) -> list[Picture]:
     return found
 
 
-def sensitivity(step, title, theme):
+def sensitivity(step: Step, title: str, theme: Theme) -> Figure:
     """A Figure of a Step's Effects: how many times longer the step takes with each open value's slowest choice."""
     effects = step.effects
     canvas = figure(8, 1.4 + 0.3 * max(len(effects), 1))

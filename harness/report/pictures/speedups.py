@@ -1,10 +1,12 @@
 """A run's speed-up over each published device, beside what the claims ask for."""
 
+from __future__ import annotations
+
 from harness.report.pictures.canvas import LIGHT, figure, finish, png
 from harness.text.units import times
 
 
-def speedups(rows, title, thresholds):
+def speedups(rows: list[tuple[str, float, float, float, float]], title: str, thresholds: dict[str, float]) -> bytes:
     """PNG bytes of the accelerator's speed-up over each baseline with its interval, and what the claims ask for.
 
     rows: list of (label, low, middle, high, ceiling), measured over simulated time; low may be 0.

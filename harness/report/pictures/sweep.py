@@ -1,10 +1,12 @@
 """The picture of a sweep: the measured and the simulated time of a training step of each run."""
 
+from __future__ import annotations
+
 from harness.report.pictures.canvas import LIGHT, figure, finish, png
 from harness.text.units import times_in_full
 
 
-def sweep(rows, title):
+def sweep(rows: list[tuple[str, float | None, float]], title: str) -> bytes:
     """PNG bytes of both times on one logarithmic scale, a line a run.
 
     rows: list of (label, measured in ms or None, simulated in ms), from the top down.

@@ -1,12 +1,18 @@
 """Where the simulated time goes: steps by phase and by what binds them, as shares and in milliseconds."""
 
+from __future__ import annotations
+
 from functools import partial
+from typing import TYPE_CHECKING
 
 from accel_model.types import Phase
-from harness.flows.claim_map.values import ClaimMap
-from harness.report.pictures.canvas import Picture, Slot, figure, plain_axes
+from harness.flows.claim_map.values import ClaimMap, Step
+from harness.report.pictures.canvas import Picture, Slot, Theme, figure, plain_axes
 from harness.report.selection import shown_steps
 from harness.text.units import grouped
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SLOT = Slot(section="time", order=10)
 PHASES = (*(phase.name.lower() for phase in Phase), "host")
@@ -33,7 +39,7 @@ def pictures(claim_map: ClaimMap) -> list[Picture]:
     ]
 
 
-def time_shares(steps, title, theme):
+def time_shares(steps: list[Step], title: str, theme: Theme) -> Figure:
     """A Figure of each Step's time on the nominal design as shares, by phase on the left and by bound on the right."""
     canvas = figure(9, 2.0 + 0.3 * max(len(steps), 1))
     panels = canvas.subplots(1, 2, sharey=True)
@@ -52,7 +58,7 @@ def time_shares(steps, title, theme):
     return canvas
 
 
-def time_absolute(steps, title, theme):
+def time_absolute(steps: list[Step], title: str, theme: Theme) -> Figure:
     """A Figure of each Step's time in milliseconds, each on a scale of its own, by phase above and by bound below."""
     count = max(len(steps), 1)
     canvas = figure(9, 1.7 + 0.86 * count)
@@ -78,12 +84,12 @@ def time_absolute(steps, title, theme):
     return canvas
 
 
-def by_phase(step):
+def by_phase(step: Step) -> dict[str, float]:
     """{phase: seconds} of a Step with the host's copy beside the phases, so that they add up to the step."""
     return step.by_phase_s | {"host": step.by_bound_s.get("host", 0.0)}
 
 
-def bound_colors(theme):
+def bound_colors(theme: Theme) -> dict[str, str]:
     """{bound: colour}."""
     return {bound: getattr(theme, hue) for bound, hue in HUES.items()}
 

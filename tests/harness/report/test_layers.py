@@ -1,49 +1,40 @@
-"""Measured and simulated time by layer in one table and one picture, the longest layers apart from the rest."""
+"""The layers of a run's result, measured beside simulated: nothing is lost between the result and the report."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from harness.report import layers
-from harness.report.pictures import layers as picture
-from harness.training.layers import PHASES, LayerTimes
+from harness.report.claim_map.tables import layers_table
+from harness.report.layers import UNATTRIBUTED, layer_table
+from harness.report.pictures import layers
+from harness.report.run_values import layer_title
+from tests.helpers import claim_maps
 
 
-def test_a_reader_is_told_why_nothing_measured_belongs_to_a_layer():
-    nothing = LayerTimes((), np.zeros((0, len(PHASES))), 2.0, 0.0, "the profiler saw no work of the device")
-    assert "the profiler saw no work of the device" in layers.caption(nothing)
+@pytest.fixture(scope="module")
+def small():
+    return claim_maps.one_cell()
 
 
-def table(count, unattributed=True):
-    rng = np.random.default_rng(0)
-    names = [f"block{i}" for i in range(count)]
-    columns = {"layer": names, "macs": [1.0] * count, "touched_bytes": [2.0] * count}
-    for side in ("simulated", "measured"):
-        parts = rng.lognormal(size=(3, count))
-        columns[f"{side}_s"] = parts.sum(axis=0).tolist()
-        columns |= {f"{side}_{phase}_s": part.tolist() for phase, part in zip(PHASES, parts, strict=True)}
-    if unattributed:
-        last = {"layer": layers.UNATTRIBUTED, "measured_s": 0.5}
-        for name, values in columns.items():
-            values.append(last.get(name, None if name.startswith("measured_") else 0.0))
-    return columns
+def test_both_sides_of_the_layers_add_up_to_their_steps(small):
+    result, table = small.trained, layer_table(small.trained)
+    measured = [seconds for seconds in table["measured_s"] if seconds is not None]
+    assert sum(table["simulated_s"]) == pytest.approx(float(np.sum(result.report.op_s)))
+    assert sum(measured) == pytest.approx(result.layer_times.seconds.sum() + result.layer_times.unattributed_s)
+    assert sum(table["macs"]) == result.trace.ops.macs.sum()
+    assert table["layer"][-1] == UNATTRIBUTED
 
 
-@pytest.mark.parametrize("count", [3, 24, 25, 200])
-def test_folding_keeps_the_sums_and_the_longest_layers(count):
-    whole = table(count)
-    short = layers.folded(whole)
-    for name in ("simulated_s", "measured_s", "measured_backward_s", "macs"):
-        assert layers._sum(short[name]) == pytest.approx(layers._sum(whole[name]))
-    assert len(short["layer"]) == min(count, layers.SHOWN + 1) + 1
-    assert short["layer"][-1] == layers.UNATTRIBUTED
-    assert whole["layer"][int(np.argmax(whole["measured_s"]))] in short["layer"]
-    kept = [name for name in short["layer"] if name.startswith("block")]
-    assert kept == sorted(kept, key=whole["layer"].index)
+def test_the_title_is_that_of_the_step_that_was_trained(small):
+    title, device, caption = layer_title(small.trained)
+    meta = small.trained.trace.meta
+    assert title.startswith(f"{meta['workload']}, batch {meta['batch_size']}, {meta['precision']}: ")
+    assert device == small.trained.training.measurement.device and "profiled pass" in caption
+    assert layer_title(replace(small.trained, training=None, layer_times=None))[1:] == ("", "")
 
 
-@pytest.mark.parametrize("device", ["Imagined 9000", ""])
-def test_the_picture_is_drawn_with_and_without_a_measured_side(device):
-    drawn = table(40, unattributed=bool(device))
-    if not device:
-        drawn |= {name: [None] * 40 for name in drawn if name.startswith("measured")}
-    assert picture.layers(layers.folded(drawn), "a title", device, "a caption").startswith(b"\x89PNG")
+def test_a_claim_map_that_trained_nothing_has_no_layers(small):
+    nothing = replace(small, trained=None)
+    assert layers_table(small).rows and layers.pictures(small)
+    assert not layers_table(nothing).rows and not layers.pictures(nothing)
