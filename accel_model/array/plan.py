@@ -18,7 +18,7 @@ CLASSES = ((0, 0), (0, 1), (1, 0), (1, 1))  # of tiles: full or edge along M, th
 class Plan:
     """Tilings of units on arrays; every array is (tilings, arrays, units) float64, and lists go by class of tile.
 
-    A tiling and an Order together are a candidate. docs/model.md, (22), (23) and (24).
+    A tiling and an Order together are a candidate. docs/model.md, (26), (27) and (28).
     """
 
     tile_cycles: list  # of one tile of each of CLASSES
@@ -81,7 +81,7 @@ def _joined(xp, plans):
 
 
 def _plan_of(record, units, arrays, tiling):
-    """The Plan of one Tiling, with arrays that broadcast: docs/model.md, (22) and (23)."""
+    """The Plan of one Tiling, with arrays that broadcast: docs/model.md, (26) and (27)."""
     cycles = [_tile_cycles(record, units, arrays, tiling, *each) for each in CLASSES]
     moved = [_tile_array_bytes(record, units, arrays, tiling, *each) for each in CLASSES]
     a = [units.a_missed * share for share in tiling.a_share]
@@ -143,7 +143,7 @@ def _room(units, arrays, tiling, part, several):
     """By Order, bytes for a tile's operands, the chunks loaded ahead and its accumulators, two sets if `several`.
 
     Infinite for a candidate that is another one over again: a tile that two multiples are clipped to, or an operand
-    kept that no second tile would load. docs/model.md, (24).
+    kept that no second tile would load. docs/model.md, (28).
     """
     again = _same_as_before(tiling.chunk, 0) | _same_as_before(tiling.m[0], 1) | _same_as_before(tiling.n[0], 2)
     if tiling.m[0].shape[1] == 1:  # the grid in which groups, not M, vary

@@ -77,7 +77,7 @@ def search(plan, array_of, speeds, units):
 
 
 def _lower_bounds(plan, array_of, speeds, units):
-    """Seconds (orders x tilings, designs, units) below which no candidate ends: docs/model.md, (25).
+    """Seconds (orders x tilings, designs, units) below which no candidate ends: docs/model.md, (33).
 
     Infinite where a candidate does not fit the buffer.
     """
@@ -110,7 +110,7 @@ def _time_s(plan, speeds, array_of, candidate, cell):
     """Seconds of the tile sequence of each pair of candidate and (design, unit) cell, int64 (n,); float64 (n,).
 
     A tile's place is first, later and full, or later and edge, along M and along N; all tiles of one pair of places are
-    equal. What is kept is loaded by the first tile of its row only. docs/model.md, (26), (27), (28) and (29).
+    equal. What is kept is loaded by the first tile of its row only. docs/model.md, (29), (30), (31) and (32).
     """
     xp = namespace(candidate)
     tilings, _, units = plan.shape
