@@ -31,7 +31,7 @@ class WholePlan:
 
 
 def make_plans(records, units, arrays):
-    """[(Plan, or WholePlan of a WholeDataflow, untiled cycles (arrays, units))], one for each of `records`.
+    """[(TilePlan, or WholePlan of a WholeDataflow, untiled cycles (arrays, units))], one for each of `records`.
 
     units: Units, all with MACs, float64. arrays: Arrays (arrays, 1), float64.
     """

@@ -1,4 +1,4 @@
-"""The tiles in which an op passes through the on-chip memory: the fastest of a Plan, for each design.
+"""The tiles in which an op passes through the on-chip memory: the fastest of a TilePlan, for each design.
 
 K is innermost: a tile's operands stream in, double-buffered, in chunks of K while it computes; a finished tile is
 stored while the next one computes. A tile lasts as long as the slowest of its MACs, its buffer traffic and its DRAM
@@ -16,7 +16,7 @@ from accel_model.arrays import choose, device, larger, namespace, real
 
 @dataclass(frozen=True)
 class Speeds:
-    """What of a design turns a Plan into seconds; columns (designs, 1), or (designs, units) where said."""
+    """What of a design turns a TilePlan into seconds; columns (designs, 1), or (designs, units) where said."""
 
     cycle_s: object  # (designs, units) seconds per cycle at the unit's precision
     buffer_bytes: object

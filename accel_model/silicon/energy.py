@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from accel_model.reading import read_table
+from accel_model.formats.reading import read_table
 from accel_model.types import DTYPE_BYTES, PRECISION_OF, PRECISIONS
 
 if TYPE_CHECKING:
