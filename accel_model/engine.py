@@ -242,6 +242,7 @@ def _sums(work, costs, per_op):
 
 
 def _finish(trace, design, columns, out):
+    """The Report of `trace` from its sums by design and phase, `out`: docs/model.md, (38)."""
     mac_s = compute_floor_s(trace, design)
     host_s = host_bytes(trace) / columns["host_bytes_per_s"]
     runs = out["runs"]

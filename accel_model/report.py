@@ -5,7 +5,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from accel_model.listing import ROWS, counted, listing
+from accel_model.formats.listing import ROWS, counted, listing
 from accel_model.types import Phase
 
 

@@ -8,9 +8,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from accel_model import trace_file
 from accel_model.errors import TraceError
-from accel_model.listing import ROWS, counted, listing
+from accel_model.formats import trace_file
+from accel_model.formats.listing import ROWS, counted, listing
 from accel_model.tables import GEOMETRY, LARGEST_EXACT, Ops, Tensors, Uses, table
 from accel_model.types import DTYPE_BYTES, PERSISTENT_ROLES, PRECISIONS, DType, Kind, Operand, Phase, Role, dtype_of
 

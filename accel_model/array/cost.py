@@ -31,7 +31,7 @@ class WholePlan:
 
 
 def make_plans(records, units, arrays):
-    """[(Plan, or WholePlan of a WholeDataflow, untiled cycles (arrays, units))], one for each of `records`.
+    """[(TilePlan, or WholePlan of a WholeDataflow, untiled cycles (arrays, units))], one for each of `records`.
 
     units: Units, all with MACs, float64. arrays: Arrays (arrays, 1), float64.
     """
@@ -78,7 +78,7 @@ def _faster(found, best):
 
 
 def _as_a_whole(units, plan, array_of, speeds):
-    """MacCosts of ops that move every missed byte once while they compute: docs/model.md, (30)."""
+    """MacCosts of ops that move every missed byte once while they compute: docs/model.md, (34)."""
     xp = namespace(units.m)
     cycles, moved = xp.take(plan.cycles, array_of, axis=0), xp.take(plan.array_bytes, array_of, axis=0)
     read, written = units.a_missed + units.b_missed, units.c_missed
@@ -99,7 +99,7 @@ def unit_costs(units, design, macs):
     """{column of Report: array (designs, units) float64} for all Units, those without MACs included.
 
     design: {field: column (designs, 1)}, mac_j and mac_rate gathered to (designs, units). macs: MacCosts of the same
-    shape, zero where a unit has no MACs. docs/model.md, (31) and (32).
+    shape, zero where a unit has no MACs. docs/model.md, (35) and (36).
     """
     xp = namespace(units.m)
     read, written = macs.read + units.other_read, macs.written + units.other_written

@@ -15,10 +15,10 @@ CLASSES = ((0, 0), (0, 1), (1, 0), (1, 1))  # of tiles: full or edge along M, th
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class TilePlan:
     """Tilings of units on arrays; every array is (tilings, arrays, units) float64, and lists go by class of tile.
 
-    A tiling and an Order together are a candidate. docs/model.md, (22), (23) and (24).
+    A tiling and an Order together are a candidate. docs/model.md, (26), (27) and (28).
     """
 
     tile_cycles: list  # of one tile of each of CLASSES
@@ -43,8 +43,8 @@ class Plan:
         return self.cycles.shape
 
     def map(self, function):
-        """The Plan with `function` done to every array."""
-        return Plan(
+        """The TilePlan with `function` done to every array."""
+        return TilePlan(
             **{
                 name: [function(column) for column in values] if isinstance(values, list) else function(values)
                 for name, values in vars(self).items()
@@ -53,7 +53,7 @@ class Plan:
 
 
 def make_plan(record, units, arrays):
-    """The Plan of Units (units,), all with MACs, float64, by a TiledDataflow on Arrays (arrays, 1), float64."""
+    """The TilePlan of Units (units,), all with MACs, float64, by a TiledDataflow on Arrays (arrays, 1), float64."""
     xp = namespace(units.m)
     cells = (arrays.rows.shape[0], units.m.shape[0])
     plans = []
@@ -71,17 +71,17 @@ def _flat(plan, axes, cells):
 
 
 def _joined(xp, plans):
-    """One Plan with the tilings of all `plans`."""
+    """One TilePlan with the tilings of all `plans`."""
     columns = {}
-    for name in (f.name for f in fields(Plan)):
+    for name in (f.name for f in fields(TilePlan)):
         parts = [getattr(plan, name) for plan in plans]
         together = [xp.concat(pieces) for pieces in zip(*parts, strict=True)] if isinstance(parts[0], list) else None
         columns[name] = xp.concat(parts) if together is None else together
-    return Plan(**columns)
+    return TilePlan(**columns)
 
 
 def _plan_of(record, units, arrays, tiling):
-    """The Plan of one Tiling, with arrays that broadcast: docs/model.md, (22) and (23)."""
+    """The TilePlan of one Tiling, with arrays that broadcast: docs/model.md, (26) and (27)."""
     cycles = [_tile_cycles(record, units, arrays, tiling, *each) for each in CLASSES]
     moved = [_tile_array_bytes(record, units, arrays, tiling, *each) for each in CLASSES]
     a = [units.a_missed * share for share in tiling.a_share]
@@ -98,7 +98,7 @@ def _plan_of(record, units, arrays, tiling):
     b_once = repeats * (n_full * b[2] + b[3])
     tiles = repeats * (m_full + m_edge) * (n_full + 1.0)
     part = real(tiling.chunk) / units.k
-    return Plan(
+    return TilePlan(
         tile_cycles=cycles,
         tile_array_bytes=moved,
         a_missed=a,
@@ -143,7 +143,7 @@ def _room(units, arrays, tiling, part, several):
     """By Order, bytes for a tile's operands, the chunks loaded ahead and its accumulators, two sets if `several`.
 
     Infinite for a candidate that is another one over again: a tile that two multiples are clipped to, or an operand
-    kept that no second tile would load. docs/model.md, (24).
+    kept that no second tile would load. docs/model.md, (28).
     """
     again = _same_as_before(tiling.chunk, 0) | _same_as_before(tiling.m[0], 1) | _same_as_before(tiling.n[0], 2)
     if tiling.m[0].shape[1] == 1:  # the grid in which groups, not M, vary

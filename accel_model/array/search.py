@@ -1,4 +1,4 @@
-"""The tiles in which an op passes through the on-chip memory: the fastest of a Plan, for each design.
+"""The tiles in which an op passes through the on-chip memory: the fastest of a TilePlan, for each design.
 
 K is innermost: a tile's operands stream in, double-buffered, in chunks of K while it computes; a finished tile is
 stored while the next one computes. A tile lasts as long as the slowest of its MACs, its buffer traffic and its DRAM
@@ -16,7 +16,7 @@ from accel_model.arrays import choose, device, larger, namespace, real
 
 @dataclass(frozen=True)
 class Speeds:
-    """What of a design turns a Plan into seconds; columns (designs, 1), or (designs, units) where said."""
+    """What of a design turns a TilePlan into seconds; columns (designs, 1), or (designs, units) where said."""
 
     cycle_s: object  # (designs, units) seconds per cycle at the unit's precision
     buffer_bytes: object
@@ -77,7 +77,7 @@ def search(plan, array_of, speeds, units):
 
 
 def _lower_bounds(plan, array_of, speeds, units):
-    """Seconds (orders x tilings, designs, units) below which no candidate ends: docs/model.md, (25).
+    """Seconds (orders x tilings, designs, units) below which no candidate ends: docs/model.md, (33).
 
     Infinite where a candidate does not fit the buffer.
     """
@@ -110,7 +110,7 @@ def _time_s(plan, speeds, array_of, candidate, cell):
     """Seconds of the tile sequence of each pair of candidate and (design, unit) cell, int64 (n,); float64 (n,).
 
     A tile's place is first, later and full, or later and edge, along M and along N; all tiles of one pair of places are
-    equal. What is kept is loaded by the first tile of its row only. docs/model.md, (26), (27), (28) and (29).
+    equal. What is kept is loaded by the first tile of its row only. docs/model.md, (29), (30), (31) and (32).
     """
     xp = namespace(candidate)
     tilings, _, units = plan.shape

@@ -62,7 +62,7 @@ class Tiling:
     """An op cut into tiles. Pairs hold the full tile (or its count) and the edge one, which is the last of its row.
 
     The whole sequence of `m_count` x `n_count` tiles is done `repeats` times, once per group, or once if tiles take
-    several groups. Shares are of all groups' bytes. docs/model.md, (20) and (21).
+    several groups. Shares are of all groups' bytes. docs/model.md, (24) and (25).
     """
 
     m: tuple  # elements of M in a tile

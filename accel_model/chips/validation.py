@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from accel_model import chips
-from accel_model.reading import read_table
+from accel_model.formats.reading import read_table
 from accel_model.trace import Trace
 
 KEY = ("chip", "workload", "layer", "batch", "metric")

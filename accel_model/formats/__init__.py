@@ -1,1 +1,1 @@
-"""Other programs' files: SCALE-Sim topologies and configurations in and out, Perfetto timelines out."""
+"""How traces, tables and results read and are written: as files, bytes and text, and in other programs' formats."""

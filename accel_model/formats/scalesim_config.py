@@ -13,7 +13,7 @@ from os import PathLike
 from accel_model.array.dataflow import RECORDS
 from accel_model.design import Design
 from accel_model.errors import DesignError
-from accel_model.reading import read_text
+from accel_model.formats.reading import read_text
 
 INTERFACES = 3  # ifmap, filter, ofmap
 UNLIMITED_BYTES_PER_S = 1e30

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from accel_model.arrays import ceil_div
-from accel_model.atomic import write_bytes
 from accel_model.errors import TraceError
-from accel_model.reading import read_text
+from accel_model.formats.atomic import write_bytes
+from accel_model.formats.reading import read_text
 from accel_model.tables import LARGEST_EXACT
 from accel_model.trace import Trace
 from accel_model.types import Kind, Phase

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from accel_model.atomic import write_bytes
 from accel_model.errors import AccelModelError
+from accel_model.formats.atomic import write_bytes
 from accel_model.report import Bound, Report
 from accel_model.trace import Trace
 from accel_model.types import Kind, Phase

@@ -16,8 +16,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from accel_model.atomic import write_bytes
 from accel_model.errors import AccelModelError
+from accel_model.formats.atomic import write_bytes
 from accel_model.rtl import fpga_tools
 from accel_model.rtl.fpga_tools import FlowError, call, parse_report, read_bounded
 from accel_model.rtl.prove import source_hash

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from accel_model import reading
 from accel_model.array.dataflow import Dataflow
 from accel_model.array.record import Overlap
-from accel_model.atomic import write_bytes
+from accel_model.formats import reading
+from accel_model.formats.atomic import write_bytes
 from accel_model.rtl.simulate import SOURCES, Product, SimulationError, share_count, simulate
 
 TABLE = Path(__file__).parent / "proven.csv"

@@ -11,7 +11,7 @@ import numpy as np
 
 from accel_model.array.record import Overlap
 from accel_model.design import Design
-from accel_model.reading import read_table
+from accel_model.formats.reading import read_table
 from accel_model.silicon.energy import FALLBACK, MULTIPLY_ADD
 from accel_model.types import DTYPE_BYTES, PRECISIONS, dtype_of
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from accel_model.reading import read_table
+from accel_model.formats.reading import read_table
 from accel_model.types import DTYPE_BYTES, PRECISION_OF, PRECISIONS
 
 if TYPE_CHECKING:
@@ -45,7 +45,10 @@ def table() -> dict[tuple[str, int, int], float]:
 
 
 def at_node(op: str, bits: int, node_nm: np.ndarray) -> np.ndarray:
-    """Energy of `op` in J at `node_nm` (n,): a power law of the node through the published 7 and 45 nm."""
+    """Energy of `op` in J at `node_nm` (n,): a power law of the node through the published 7 and 45 nm.
+
+    docs/model.md, (37).
+    """
     small = _published(op, bits, 7)
     slope = np.log(_published(op, bits, 45) / small) / np.log(45 / 7)
     return small * (np.asarray(node_nm, dtype=np.float64) / 7) ** slope

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def compute_floor_s(trace: Trace, design: Design) -> np.ndarray:
     """float64 (designs,), seconds that the step's MACs take with every MAC unit busy in every cycle.
 
-    MACs of a format that is none of PRECISIONS count at the rate of fp32: docs/model.md, (37).
+    MACs of a format that is none of PRECISIONS count at the rate of fp32: docs/model.md, (39).
     """
     macs = np.bincount(PRECISION_OF[trace.ops.dtype], trace.ops.macs, len(PRECISIONS))
     rows, cols, cores, clock_hz = (to_numpy(getattr(design, name)) for name in ("rows", "cols", "cores", "clock_hz"))
@@ -25,7 +25,7 @@ def compute_floor_s(trace: Trace, design: Design) -> np.ndarray:
 
 
 def memory_floor_s(trace: Trace, design: Design) -> np.ndarray:
-    """float64 (designs,), seconds of the unavoidable bytes at the bandwidth of the pins: docs/model.md, (38)."""
+    """float64 (designs,), seconds of the unavoidable bytes at the bandwidth of the pins: docs/model.md, (40)."""
     read, written = unavoidable_bytes(trace)
     from_dram = np.maximum(read - to_numpy(design.buffer_bytes), 0) + written
     return from_dram / to_numpy(design.dram_bytes_per_s)

@@ -34,7 +34,8 @@ def fused(trace):
     """Groups of `trace` in which an elementwise, reduction, pooling or copy op joins the op right before it.
 
     It joins if it reads a tensor that op wrote, and nothing joins after a reduction or pooling. It reads that tensor
-    free; the write is free, too, if the joined op is the only reader before the next write or the tensor's death.
+    free; the write is free, too, if the joined op is the only reader before the next write or the tensor's death:
+    docs/model.md, (23).
     """
     count, uses = len(trace), trace.uses
     reads, writes = [[] for _ in range(count)], [[] for _ in range(count)]

@@ -21,7 +21,7 @@ def reuse_distances(uses, tensors, count):
     before; nothing else does. A read hits from its distance on, and never if it touches more than the use before it.
     A write stays on chip once all reads of what it wrote hit. The last write of a persistent tensor, and a write of a
     tensor that nothing reads, always reach DRAM; a write that is overwritten or dies unread never does.
-    Returns int64 (uses,), bytes.
+    Returns int64 (uses,), bytes: docs/model.md, (20), (21) and (22).
     """
     persistent = np.isin(tensors.role, PERSISTENT_ROLES)
     touches = _touches(uses, count)

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 import accel_model
-from accel_model import chips, space, trace_file
+from accel_model import chips
 from accel_model.array import record
 from accel_model.chips import convolutions, errors, validation
-from accel_model.formats import scalesim_config, scalesim_topology, timeline
+from accel_model.design import space
+from accel_model.formats import scalesim_config, scalesim_topology, timeline, trace_file
 from accel_model.silicon import area, energy
 from accel_model.work import floors
 

@@ -11,7 +11,7 @@ def cycles(gemm, arrays):
 
 
 def operands(gemm, arrays):
-    """A once, B once for every fold across M: docs/model.md, (17)."""
+    """A once, B once for every fold across M: docs/model.md, (18)."""
     return gemm.k * (gemm.m + gemm.n * ceil_div(gemm.m, arrays.cols))
 
 

@@ -38,12 +38,12 @@ def _pipelined(folds, stream, start, end):
 
 
 def operands(gemm, arrays):
-    """A once for every fold across N, B once for every fold across M: docs/model.md, (16)."""
+    """A once for every fold across N, B once for every fold across M: docs/model.md, (17)."""
     return gemm.k * (gemm.m * ceil_div(gemm.n, arrays.cols) + gemm.n * ceil_div(gemm.m, arrays.rows))
 
 
 def spills(gemm, arrays, chunk):
-    """Between the stretches of K: docs/model.md, (16)."""
+    """Between the stretches of K: docs/model.md, (17)."""
     return ceil_div(gemm.k, chunk) - 1
 
 

@@ -37,12 +37,12 @@ def _pipelined(folds, stream, start, end):
 
 
 def operands(gemm, arrays):
-    """Weights once, A once for every fold across N: docs/model.md, (17)."""
+    """Weights once, A once for every fold across N: docs/model.md, (18)."""
     return gemm.k * (gemm.m * ceil_div(gemm.n, arrays.cols) + gemm.n)
 
 
 def spills(gemm, arrays, chunk):
-    """Between the folds along K: docs/model.md, (17)."""
+    """Between the folds along K: docs/model.md, (18)."""
     return ceil_div(gemm.k, arrays.rows) - 1
 
 

@@ -9,7 +9,7 @@ from accel_model.array.dataflows.row_stationary import Planes
 from accel_model.array.record import Arrays
 from accel_model.chips.errors import summary
 from accel_model.chips.validation import cells
-from accel_model.design_file import FOLDER
+from accel_model.design.file import FOLDER
 from tests.helpers.house import house, python
 from tests.helpers.traces import conv_trace, random_convolutions
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from accel_model import Design
-from accel_model.reading import read_table
+from accel_model.formats.reading import read_table
 from accel_model.silicon.area import area_mm2, mac_um2
 from accel_model.types import PRECISIONS
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from accel_model.atomic import write_bytes
 from accel_model.errors import TraceError
+from accel_model.formats.atomic import write_bytes
 from accel_model.tables import SCHEMA_VERSION, Ops, Tensors, Uses, table
 
 if TYPE_CHECKING:

@@ -5,15 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from accel_model import Design, Trace, contents
+from accel_model import Design, Trace
+from accel_model.formats import contents
 from tests.helpers.house import house, python
 
-DIGEST = "import hashlib; from accel_model import contents; print(hashlib.sha256(contents.of_model()).hexdigest())"
+DIGEST = """
+import hashlib
+from accel_model.formats import contents
+print(hashlib.sha256(contents.of_model()).hexdigest())
+"""
+PATHS = ("array/cost.py", "array/dataflows/ideal.py", "chips/new.py", "engine.py", "data/energy_per_op.csv")
 
 
-@pytest.mark.parametrize(
-    "path", ["array/cost.py", "array/dataflows/ideal.py", "chips/new.py", "engine.py", "data/energy_per_op.csv"]
-)
+@pytest.mark.parametrize("path", PATHS)
 def test_a_change_of_any_file_of_the_model_changes_its_digest(tmp_path, path):
     place = house(tmp_path)
     before = python(DIGEST, place)

@@ -15,7 +15,7 @@ import yaml
 
 from accel_model.errors import DesignError
 
-FOLDER = Path(__file__).resolve().parent.parent / "conf" / "accelerator"
+FOLDER = Path(__file__).resolve().parents[2] / "conf" / "accelerator"
 LARGEST_BYTES = 2**20
 FOR_PEOPLE = ("name", "description", "source")
 SPAN_KEYS = {"value", "values", "low", "high", "source"}

@@ -10,13 +10,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from accel_model import design_file
 from accel_model.array.dataflow import Dataflow
 from accel_model.array.record import Convention, Overlap
 from accel_model.arrays import to_numpy
+from accel_model.design import file
+from accel_model.design.fields import Setting, check_values, setting
 from accel_model.errors import DesignError
-from accel_model.fields import Setting, check_values, setting
-from accel_model.listing import ROWS, counted, listing
+from accel_model.formats.listing import ROWS, counted, listing
 from accel_model.silicon import energy
 
 LARGEST_GRID = 50_000_000  # designs
@@ -142,24 +142,24 @@ class Design:
     @classmethod
     def load(cls, name_or_path: str | PathLike) -> Design:
         """The nominal design of conf/accelerator/NAME.yaml, or of the file at a path; raises DesignError."""
-        mapping, name, where = design_file.read(name_or_path)
+        mapping, name, where = file.read(name_or_path)
         return cls.from_mapping(mapping, name, where)
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any], name: str, where: str | None = None) -> Design:
         """The nominal design that `mapping` holds, in the form of conf/accelerator/*.yaml; raises DesignError."""
         where = where or f"accelerator {name}"
-        return from_choices(design_file.nominal(mapping, where), name, where)
+        return from_choices(file.nominal(mapping, where), name, where)
 
     @classmethod
     def completions(cls, name_or_mapping: str | Mapping[str, Any], name: str | None = None) -> Design:
         """Every combination of the values that conf/accelerator/NAME.yaml, or such a mapping, leaves open."""
         if isinstance(name_or_mapping, str):
-            mapping, name, where = design_file.read(name_or_mapping)
+            mapping, name, where = file.read(name_or_mapping)
         else:
             mapping, name = name_or_mapping, name or "design"
             where = f"accelerator {name}"
-        return from_choices(design_file.completions(mapping, where), name, where)
+        return from_choices(file.completions(mapping, where), name, where)
 
 
 def from_choices(values: Mapping[str, Any], name: str, where: str) -> Design:

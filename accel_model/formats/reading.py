@@ -8,7 +8,7 @@ from pathlib import Path
 
 from accel_model.errors import AccelModelError
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 LARGEST_FILE = 64 * 2**20  # bytes
 
 

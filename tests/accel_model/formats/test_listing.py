@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from accel_model import Design, Trace, replay
-from accel_model.listing import ROWS, listing
+from accel_model.formats.listing import ROWS, listing
 from tests.helpers.designs import designs
 from tests.helpers.traces import random_traces
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from accel_model import reading
 from accel_model.errors import AccelModelError
-from accel_model.reading import read_table
+from accel_model.formats import reading
+from accel_model.formats.reading import read_table
 
 HEAD = "# a comment\nname,value\n"
 

@@ -8,9 +8,9 @@ import yaml
 
 from accel_model import Design
 from accel_model.design import from_choices
-from accel_model.design_file import FOLDER
+from accel_model.design.file import FOLDER
+from accel_model.design.space import Space
 from accel_model.errors import DesignError
-from accel_model.space import Space
 
 SEED = yaml.safe_load((FOLDER / "seed.yaml").read_text())
 CHOICES = {

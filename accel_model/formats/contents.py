@@ -36,6 +36,6 @@ def of_trace(trace: Trace) -> Iterator[bytes]:
 @lru_cache(maxsize=1)
 def of_model() -> bytes:
     """The bytes of this package's source and tables, each file with its place: another model gives other results."""
-    home = Path(__file__).parent
+    home = Path(__file__).parents[1]
     files = sorted(path for path in home.rglob("*") if path.suffix in (".py", ".csv"))
     return b"".join(f"{path.relative_to(home).as_posix()}\n".encode() + path.read_bytes() for path in files)

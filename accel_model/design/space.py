@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 
 from accel_model.array.chunks import ARRAY, CLASS, SPEED
-from accel_model.design import Design, combined, parsed
-from accel_model.design_file import nominal
+from accel_model.design.file import nominal
+from accel_model.design.table import Design, combined, parsed
 from accel_model.errors import DesignError
 
 SLOWEST_FIRST = tuple(dict.fromkeys(("fusion", "residency", "buffer_bytes", *CLASS, "array", *ARRAY, *SPEED)))
