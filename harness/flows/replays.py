@@ -16,8 +16,8 @@ from functools import lru_cache
 import numpy as np
 
 from accel_model import Report, Trace, replay_all
-from accel_model.atomic import write_bytes
 from accel_model.errors import AccelModelError
+from accel_model.formats.atomic import write_bytes
 from accel_model.report import Bound
 from accel_model.types import Phase
 from harness.judging.breakeven import Curves, of_report, variants

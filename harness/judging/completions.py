@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from accel_model import Design
-from accel_model.design_file import completions as every_value
-from accel_model.design_file import nominal as nominal_value
+from accel_model.design.file import completions as every_value
+from accel_model.design.file import nominal as nominal_value
 from harness.text.units import label, phrase, with_unit
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from accel_model.chips.errors import ERROR_COLUMNS
-from accel_model.reading import read_table
+from accel_model.formats.reading import read_table
 from harness.settings.errors import ConfigError
 from harness.settings.schema import CompareConfig
 

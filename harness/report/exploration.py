@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from accel_model import Design
-from accel_model.fields import Setting
+from accel_model.design.fields import Setting
 from harness.flows.explore.search import LIMITS, METRICS, Problem, State
 from harness.settings.schema import RunConfig
 from harness.text.table import Table, as_markdown

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from accel_model.atomic import write_bytes
+from accel_model.formats.atomic import write_bytes
 from harness.settings.errors import OutputError
 from harness.store import tracking
 from harness.store.tracking import Entry, Place

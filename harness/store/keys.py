@@ -23,7 +23,8 @@ from importlib.machinery import PathFinder
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from accel_model import Design, Trace, contents
+from accel_model import Design, Trace
+from accel_model.formats import contents
 from harness.settings.schema import PrecisionConfig, RunConfig, WorkloadConfig
 
 ROOT = Path(__file__).resolve().parents[2]

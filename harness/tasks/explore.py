@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from accel_model.space import Space
+from accel_model.design.space import Space
 from harness.flows.explore.checkpoint import load_state, save_state, save_table
 from harness.flows.explore.sampler import sampled
 from harness.flows.explore.search import LIMITS, ExploreConfig, Problem, front, grid, key_of, metrics_of, start, widest

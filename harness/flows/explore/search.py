@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from accel_model import Trace, replay
+from accel_model.design.space import Space
 from accel_model.silicon.area import area_mm2, mac_um2
-from accel_model.space import Space
 from accel_model.types import PRECISIONS, dtype_of
 from harness.flows.explore import pareto
 from harness.settings.fields import above_zero, check, some_of

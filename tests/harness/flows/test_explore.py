@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from accel_model import replay
-from accel_model.design_file import FOLDER
+from accel_model.design.file import FOLDER
+from accel_model.design.space import Space
 from accel_model.silicon.area import area_mm2
-from accel_model.space import Space
 from harness.flows.explore import pareto, search
 from harness.flows.explore.checkpoint import load_state, save_state
 from harness.flows.explore.search import Problem, front, grid, key_of, score, start, widest
