@@ -28,14 +28,14 @@ def measured(device, workload_name, repeats, batch_size=None, plan=None):
     """The Measurements of `repeats` live measurements of one workload's eager step, one after the other."""
     import baselines
     from harness.settings import shipped
-    from harness.training.data.samples import random_batch
+    from harness.training.data import samples as data
     from harness.training.step import build_step
 
     workload, precision = shipped.load(workload_name), shipped.precision("fp32")
     batch_size = batch_size or workload.batch_size
     step = build_step(workload, precision, batch_size, device)
     named = {"workload": workload.name, "model": workload.target, "batch_size": batch_size, "precision": "fp32"}
-    batch = random_batch(step, workload, 0)
+    batch = data.random_batch(step, workload, 0)
     return [baselines.measure(step, device, "eager", batch=batch, plan=plan, **named) for _ in range(repeats)]
 
 
