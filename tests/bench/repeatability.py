@@ -28,7 +28,7 @@ def measured(device, workload_name, repeats, batch_size=None, plan=None):
     """The Measurements of `repeats` live measurements of one workload's eager step, one after the other."""
     import baselines
     from harness.settings import shipped
-    from harness.training import data
+    from harness.training.data import samples as data
     from harness.training.step import build_step
 
     workload, precision = shipped.load(workload_name), shipped.precision("fp32")

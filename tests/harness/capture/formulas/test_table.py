@@ -122,13 +122,15 @@ print("aten::linalg_cholesky_ex" in trace.uncounted, max(trace.ops.vector_ops[tr
 
 
 def test_a_file_beside_the_others_gives_an_op_its_formula(tmp_path):
-    (house(tmp_path) / "harness/capture/formulas/cholesky.py").write_text(CHOLESKY)
-    done = python_in(tmp_path, CAPTURE)
+    place = house(tmp_path)
+    (place / "harness/capture/formulas/cholesky.py").write_text(CHOLESKY)
+    done = python_in(place, CAPTURE)
     assert done.stdout.split() == ["False", str(8**3 // 3)], done.stderr
 
 
 def test_an_op_with_a_formula_in_two_files_is_refused_with_both(tmp_path):
-    (house(tmp_path) / "harness/capture/formulas/again.py").write_text(CHOLESKY.replace("linalg_cholesky_ex", "addmm"))
-    done = python_in(tmp_path, CAPTURE)
+    place = house(tmp_path)
+    (place / "harness/capture/formulas/again.py").write_text(CHOLESKY.replace("linalg_cholesky_ex", "addmm"))
+    done = python_in(place, CAPTURE)
     error = done.stderr.strip().splitlines()[-1]
     assert "CaptureError: addmm has a formula in harness/capture/formulas/again.py and in matmul.py" in error
