@@ -1,7 +1,7 @@
 """Which numbers a page has in its prose that no generator wrote: each must be a listed constant (constants.csv).
 
-A number counts where it has a unit, a percent sign or an x behind it, or four digits and more. Code, addresses of links
-and what stands between markers do not count.
+A number counts where it has a unit, a percent sign or an x behind it, or four digits and more. Code, addresses of
+links, numbered formulas and what stands between markers do not count.
 """
 
 import csv
@@ -24,6 +24,7 @@ LEFT_OUT = (
     re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE),
     re.compile(r"`[^`]*`"),
     re.compile(r"\]\([^)]*\)"),
+    re.compile(r"^\*\*\(\d+\)\*\*.*?(?:\n\n|\Z)", re.DOTALL | re.MULTILINE),  # a numbered formula
     BLOCK,
     INLINE,
 )

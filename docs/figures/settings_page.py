@@ -180,7 +180,7 @@ def bound_text(found):
     if found.above_zero:
         return "above 0"
     if math.isfinite(found.low) or math.isfinite(found.high):
-        return f"{found.low:g} to below {found.high:g}"
+        return f"{found.low} to below {found.high}"
     return "one at least" if found.filled else ""
 
 
@@ -214,8 +214,9 @@ def modules_of(name):
 
 
 def schemas(module):
-    """The dataclasses that a module defines."""
-    return [one for _, one in inspect.getmembers(module, dataclasses.is_dataclass) if one.__module__ == module.__name__]
+    """The dataclasses that a module defines, and the one that it names as its SCHEMA."""
+    found = inspect.getmembers(module, dataclasses.is_dataclass)
+    return [one for name, one in found if name == "SCHEMA" or one.__module__ == module.__name__]
 
 
 def table(columns, rows):

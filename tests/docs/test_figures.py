@@ -65,6 +65,7 @@ def test_every_other_number_is_a_constant_with_a_reason():
         ("3x3 filters, 7 chips, ResNet-50, fp32, Python 3.11", []),
         ("`2.35 GHz` [here](page-5000.md) <!-- figure:a -->5 ms<!-- /figure -->", []),
         ("```\n5 ms\n```\n\n<!-- figures:a -->\n\n12 %\n\n<!-- /figures -->\n", []),
+        ("**(7)** cycles = K times\n5 ms\n\nand 3 ms", ["3 ms"]),
         ("2.56 TMAC/s over 12.15 GMAC makes 211 images/s", ["2.56 TMAC/s", "12.15 GMAC", "211 images/s"]),
     ],
 )
