@@ -36,7 +36,7 @@ HOMES = {  # the only files that may import a package, at any depth
     "mlflow": {"harness/store/tracking.py"},
     "rich": {"harness/text/console.py"},
     "matplotlib": {"harness/report/pictures/"},
-    "pyarrow": {"accel_model/formats/trace_file.py", "harness/flows/explore/checkpoint.py"},  # the two kinds of file in Parquet
+    "pyarrow": {"accel_model/formats/trace_file.py", "harness/flows/explore/checkpoint.py"},  # files in Parquet
     "optuna": {"harness/flows/explore/sampler.py"},
     "yaml": {"accel_model/design/file.py"},
     "cupy": {"accel_model/arrays.py"},

@@ -121,6 +121,7 @@ def _tile_cycles(record, units, arrays, tiling, i, j):
     """Cycles of a tile of class `i` along M and `j` along N."""
 
     def cycles(k):
+        """Of the tile over `k` of its contraction, in elements."""
         return gemm_cycles(record, Gemm(tiling.m[i], tiling.n[j], k, tiling.groups[i]), arrays)
 
     if not record.stretches:

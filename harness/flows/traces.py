@@ -8,8 +8,7 @@ from pathlib import Path
 from accel_model import Trace
 from accel_model.errors import TraceError
 from accel_model.formats.scalesim_topology import load_topology
-from harness.capture import capture_model
-from harness.capture.chakra import file as chakra
+from harness.capture import capture_model, chakra
 from harness.settings import shipped
 from harness.settings.schema import PrecisionConfig, WorkloadConfig
 from harness.store.keys import trace_key
@@ -36,7 +35,7 @@ def read_trace(path: str | Path) -> Trace:
     """
     if str(path).endswith(".csv"):
         return load_topology(path)
-    return chakra.load(path) if str(path).endswith(".json") else Trace.load(path)
+    return chakra.file.load(path) if str(path).endswith(".json") else Trace.load(path)
 
 
 def trace_path(folder: str | Path, workload: WorkloadConfig, precision: PrecisionConfig, batch_size: int) -> Path:

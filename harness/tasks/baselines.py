@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 from baselines import Filter, left_out, load
 from baselines.vocabulary import KINDS, LOADED_KINDS
-from harness.report.listings import baseline_table, source_lines
+from harness.report.baselines import baseline_table, source_lines
 from harness.settings.errors import ConfigError
 from harness.settings.fields import check, one_of
 from harness.tasks.job import Job
