@@ -6,13 +6,14 @@ import pytest
 
 import baselines
 from baselines.published import LeftOut
-from harness import known
 from harness.settings.errors import ConfigError
-from tests.helpers.program import halfstep
+from harness.tasks.baselines import _without_note
+from harness.tasks.baselines import tables as tables_of
+from tests.helpers.program import halfstep, refused
 
 
 def listed(compose, *overrides, **chosen):
-    tables, _, count = known.tables(compose("task=baselines", *overrides), **chosen)
+    tables, _, count = tables_of(compose("task=baselines", *overrides), **chosen)
     assert len(tables[0].rows) == count
     return tables
 
@@ -64,7 +65,7 @@ def test_reasons_are_counted_without_what_is_a_row_s_own():
     ]
     texts += ["its metric 'power' is no rate of training on one device", "no rate in images per second is given"]
     rows = [LeftOut("", "", "", "", "", text) for text in texts + texts[:1]]
-    note = known._without_note(rows)
+    note = _without_note(rows)
     assert note.startswith(
         "6 further rows are left out (2: marked SUSPECT; 1: marked IMPLAUSIBLE; 1: of several devices"
     )
@@ -91,12 +92,17 @@ def test_a_filter_that_matches_nothing_says_so_and_what_there_is(compose, overri
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        (("task=run", "gpu=V100"), "gpu is a filter of task=baselines"),
-        (("task=run", "left_out=true"), "left_out is a filter of task=baselines"),
         (("task=baselines", "kind=rumour"), "kind is"),
         (("task=baselines", "gpu=V100", "fpga=VC709"), "gpu and fpga are both given"),
     ],
 )
 def test_a_filter_that_cannot_be_is_refused(compose, overrides, says):
     with pytest.raises(ConfigError, match=says):
-        known.tables(compose(*overrides))
+        tables_of(compose(*overrides))
+
+
+@pytest.mark.parametrize("setting", ["gpu=V100", "left_out=true"])
+def test_a_filter_of_another_task_is_refused_with_the_task_that_has_it(tmp_path, setting):
+    name = setting.partition("=")[0]
+    done = halfstep("task=run", setting, folder=tmp_path)
+    refused(done, f"{name} is a setting of task=baselines: give task=baselines")
