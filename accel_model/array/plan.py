@@ -127,8 +127,8 @@ def _plan_of(record, units, arrays, tiling):
 def _tile_cycles(record, units, arrays, tiling, i, j):
     """Cycles of a tile of class `i` along M and `j` along N."""
 
-    def cycles(k):
-        return gemm_cycles(record, Gemm(tiling.m[i], tiling.n[j], k, tiling.groups[i]), arrays)
+    def cycles(depth):
+        return gemm_cycles(record, Gemm(tiling.m[i], tiling.n[j], depth, tiling.groups[i]), arrays)
 
     if not record.stretches:
         return cycles(units.k)
