@@ -17,12 +17,12 @@ from accel_model.design import Design
 from accel_model.errors import DesignError, TraceError
 from accel_model.report import Bound, Report
 from accel_model.silicon.energy import vector_j
+from accel_model.tables import LARGEST_EXACT
 from accel_model.trace import Trace
 from accel_model.types import Phase
 from accel_model.work.floors import compute_floor_s, memory_floor_s
 from accel_model.work.units import Units, host_bytes, joined, work_of
 
-LARGEST_CYCLES = 2.0**53
 PER_OP = [f.name for f in fields(Report) if f.default is None]
 WHOLE_NUMBERS = ("compute_cycles", "tiled_cycles", "bound")
 
@@ -202,7 +202,7 @@ def _gemms(work, plans, chunk, columns, names, must_run):
 def _can_run(costs):
     """bool (designs, gemms), where a GEMM takes at most 2^53 cycles and has a tile that fits the buffer."""
     cycles = np.maximum(to_numpy(costs.compute_cycles), to_numpy(costs.tiled_cycles))
-    return (cycles <= LARGEST_CYCLES) & np.isfinite(to_numpy(costs.time_s))
+    return (cycles <= LARGEST_EXACT) & np.isfinite(to_numpy(costs.time_s))
 
 
 def _refuse(work, costs, can, rows, columns, names):

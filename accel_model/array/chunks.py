@@ -1,5 +1,8 @@
 """Designs sorted into groups that share formulas, arrays and speeds, and cut into chunks that fit a cache."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +48,7 @@ class Group:
     chunks: list
 
 
-def alike(columns, rank, work_at):
+def alike(columns: Mapping[str, np.ndarray], rank: np.ndarray, work_at: Callable) -> Iterator[Group]:
     """Yield the Groups of a design table.
 
     columns: {field: numpy (designs,)}; rank: int64 (designs,), of the buffer; work_at(fusion, rank): has `gemms` and

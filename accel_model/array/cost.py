@@ -1,13 +1,20 @@
 """What each distinct piece of work costs on each design of one class, as arrays (designs, units)."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from accel_model.array.dataflow import gemm_cycles
 from accel_model.array.plan import make_plan
-from accel_model.array.record import WholeDataflow
-from accel_model.array.search import search
-from accel_model.arrays import choose, larger, namespace, real
+from accel_model.array.record import Arrays, TiledDataflow, WholeDataflow
+from accel_model.array.search import Speeds, search
+from accel_model.arrays import Array, choose, larger, namespace, real
 from accel_model.report import Bound
+
+if TYPE_CHECKING:
+    from accel_model.work.units import Units
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +37,7 @@ class WholePlan:
     array_bytes: object
 
 
-def make_plans(records, units, arrays):
+def make_plans(records: Sequence[TiledDataflow | WholeDataflow], units: Units, arrays: Arrays) -> list[tuple]:
     """[(TilePlan, or WholePlan of a WholeDataflow, untiled cycles (arrays, units))], one for each of `records`.
 
     units: Units, all with MACs, float64. arrays: Arrays (arrays, 1), float64.
@@ -47,7 +54,7 @@ def make_plans(records, units, arrays):
     return plans
 
 
-def mac_costs(units, plans, array_of, speeds):
+def mac_costs(units: Units, plans: list[tuple], array_of: Array, speeds: Speeds) -> MacCosts:
     """MacCosts of Units on designs that have the arrays of `plans`: the fastest of the plans for each unit.
 
     array_of: int64 (designs,), the row of the plans' arrays that each design has. speeds: Speeds of the designs.
@@ -95,7 +102,7 @@ def _as_a_whole(units, plan, array_of, speeds):
     return MacCosts(**{name: xp.broadcast_to(column, cycles.shape) for name, column in vars(costs).items()})
 
 
-def unit_costs(units, design, macs):
+def unit_costs(units: Units, design: Mapping[str, Array], macs: MacCosts) -> dict[str, Array]:
     """{column of Report: array (designs, units) float64} for all Units, those without MACs included.
 
     design: {field: column (designs, 1)}, mac_j and mac_rate gathered to (designs, units). macs: MacCosts of the same

@@ -3,13 +3,15 @@
 A design's choice is one of them or `best`, which is for each op the fastest of those that are `in_best`.
 """
 
+from __future__ import annotations
+
 import pkgutil
 from enum import IntEnum
 from importlib import import_module
 
 from accel_model.array import dataflows
-from accel_model.array.record import Convention, TiledDataflow, WholeDataflow
-from accel_model.arrays import ceil_div
+from accel_model.array.record import Arrays, Convention, Gemm, TiledDataflow, WholeDataflow
+from accel_model.arrays import Array, ceil_div
 from accel_model.errors import DesignError
 
 BEST = ("best", 4)  # name and number of the choice that is no record
@@ -52,14 +54,14 @@ def records_of(dataflow: int) -> tuple[TiledDataflow | WholeDataflow, ...]:
     return tuple(record for record in RECORDS if record.number == dataflow)
 
 
-def gemm_cycles(record, gemm, arrays):
+def gemm_cycles(record: TiledDataflow, gemm: Gemm, arrays: Arrays) -> Array:
     """Cycles of a Gemm on Arrays in a TiledDataflow, by the arrays' convention; int64, or float64 as given."""
     if arrays.convention == Convention.SCALESIM and record.scalesim is not None:
         return scalesim_cycles(record, gemm, arrays)
     return record.cycles(gemm, arrays)
 
 
-def scalesim_cycles(record, gemm, arrays):
+def scalesim_cycles(record: TiledDataflow, gemm: Gemm, arrays: Arrays) -> Array:
     """Compute cycles as SCALE-Sim v3 reports them: padded folds one after another, one less than their sum.
 
     record: one that has a `scalesim` form. Returns int64 (or float64, as given): docs/model.md, (13).

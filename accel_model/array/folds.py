@@ -8,13 +8,17 @@ back: the next starts max(S, shifts) after this one. trim: true takes the rows a
 pads each to R and C. Derived in docs/model.md, (2).
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 from array_api_extra import apply_where
 
-from accel_model.array.record import Overlap
-from accel_model.arrays import ceil_div, choose, floor_div, larger, largest, namespace, smaller
+from accel_model.array.record import Arrays, Overlap
+from accel_model.arrays import Array, ceil_div, choose, floor_div, larger, largest, namespace, smaller
 
 
-def padded_cycles(folds, stream, arrays):
+def padded_cycles(folds: Array, stream: Array, arrays: Arrays) -> Array:
     """Cycles of `folds` equal folds that stream for `stream` cycles each; the same form for os, ws and is.
 
     Returns int64 of the broadcast shape: docs/model.md, (3), (4) and (5).
@@ -40,31 +44,31 @@ class Folds:
         self.before_edge = self.per_group - self.down  # folds of a group ahead of its last column
         self.total = groups * self.per_group
 
-    def m_at(self, fold):
+    def m_at(self, fold: Array) -> Array:
         """Rows used by fold number `fold`."""
         ends_column = floor_div(fold + 1, self.down) * self.down == fold + 1
         return choose(ends_column, self.edge_m, self.rows)
 
-    def n_at(self, fold):
+    def n_at(self, fold: Array) -> Array:
         """Columns used by fold number `fold`."""
         return choose(self._place(fold) >= self.before_edge, self.edge_n, self.cols)
 
-    def sum_m(self, count):
+    def sum_m(self, count: Array) -> Array:
         """Rows used by the first `count` folds together."""
         return count * self.rows - floor_div(count, self.down) * (self.rows - self.edge_m)
 
-    def sum_n(self, count):
+    def sum_n(self, count: Array) -> Array:
         """Columns used by the first `count` folds together."""
         whole = floor_div(count, self.per_group)
         edge = whole * self.down + larger(count - whole * self.per_group - self.before_edge, 0)
         return count * self.cols - edge * (self.cols - self.edge_n)
 
-    def phases(self, stream, count):
+    def phases(self, stream: Array, count: Array) -> Array:
         """Sum of max(stream, rows used) over the first `count` folds."""
         full = larger(stream, self.rows)
         return count * full - floor_div(count, self.down) * (full - larger(stream, self.edge_m))
 
-    def last_wide(self, fold):
+    def last_wide(self, fold: Array) -> Array:
         """The latest fold up to `fold` that uses all columns; -1 where there is none."""
         wide = choose(self.before_edge > 0, fold - self._place(fold) + self.before_edge - 1, -1)
         return choose(self.n_at(fold) < self.cols, wide, fold)
@@ -73,7 +77,7 @@ class Folds:
         return fold - floor_div(fold, self.per_group) * self.per_group
 
 
-def longest_share(cycles, sizes, folds, share, cores):
+def longest_share(cycles: Callable, sizes: tuple, folds: Folds, share: Array, cores: Array) -> Array:
     """The largest cycles(folds, stream, start, end) over the cores' contiguous shares, trimmed and pipelined.
 
     sizes: height, width, stream, rows, cols and groups that `folds` comes from. The first share has the fewest edge

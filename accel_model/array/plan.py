@@ -1,14 +1,21 @@
 """Every tiling of every distinct op on every distinct array: its cycles, traffic and room, whatever the speeds."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from accel_model.array.dataflow import gemm_cycles
-from accel_model.array.record import Gemm
+from accel_model.array.record import Arrays, Gemm, TiledDataflow
 from accel_model.array.tiling import Order, candidates, cut
 from accel_model.array.traffic import array_bytes
 from accel_model.arrays import choose, device, namespace, real, smaller
+
+if TYPE_CHECKING:
+    from accel_model.work.units import Units
 
 GRID_AXES = 5  # stretch, M, N, array, unit
 CLASSES = ((0, 0), (0, 1), (1, 0), (1, 1))  # of tiles: full or edge along M, then along N
@@ -38,11 +45,11 @@ class TilePlan:
     room: list  # by Order: bytes of buffer that the tiling needs, infinite where it makes no sense
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int, int]:
         """(tilings, arrays, units)."""
         return self.cycles.shape
 
-    def map(self, function):
+    def map(self, function: Callable) -> TilePlan:
         """The TilePlan with `function` done to every array."""
         return TilePlan(
             **{
@@ -52,7 +59,7 @@ class TilePlan:
         )
 
 
-def make_plan(record, units, arrays):
+def make_plan(record: TiledDataflow, units: Units, arrays: Arrays) -> TilePlan:
     """The TilePlan of Units (units,), all with MACs, float64, by a TiledDataflow on Arrays (arrays, 1), float64."""
     xp = namespace(units.m)
     cells = (arrays.rows.shape[0], units.m.shape[0])
@@ -120,9 +127,8 @@ def _plan_of(record, units, arrays, tiling):
 def _tile_cycles(record, units, arrays, tiling, i, j):
     """Cycles of a tile of class `i` along M and `j` along N."""
 
-    def cycles(k):
-        """Of the tile over `k` of its contraction, in elements."""
-        return gemm_cycles(record, Gemm(tiling.m[i], tiling.n[j], k, tiling.groups[i]), arrays)
+    def cycles(depth):
+        return gemm_cycles(record, Gemm(tiling.m[i], tiling.n[j], depth, tiling.groups[i]), arrays)
 
     if not record.stretches:
         return cycles(units.k)

@@ -7,11 +7,17 @@ Orders: STREAM loads both operands of every tile; KEEP_A goes along N inside and
 KEEP_B goes along M inside and loads a panel of B once.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-from accel_model.array.plan import CLASSES
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from accel_model.array.plan import CLASSES, TilePlan
 from accel_model.array.tiling import Order
-from accel_model.arrays import choose, device, larger, namespace, real
+from accel_model.arrays import Array, choose, device, larger, namespace, real
+
+if TYPE_CHECKING:
+    from accel_model.work.units import Units
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Chosen:
     written: object
 
 
-def search(plan, array_of, speeds, units):
+def search(plan: TilePlan, array_of: Array, speeds: Speeds, units: Units) -> Chosen:
     """The fastest candidate of `plan` for each unit on each design; of equally fast ones, the one of fewest tiles.
 
     array_of: int64 (designs,), the array in the plan that each design has. units: the plan's Units: what joined an op

@@ -6,12 +6,20 @@ image, or whole images; what two tiles share is loaded twice (halo). A tile of a
 All whole numbers here are float64 below 2^53.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from accel_model.array.record import Arrays, TiledDataflow
 from accel_model.arrays import ceil_div, choose, floor_div, larger, real, smaller
+
+if TYPE_CHECKING:
+    from accel_model.work.units import Units
 
 WHOLE = 0  # a multiple that stands for the whole dimension
 SIDE = (WHOLE, 16, 4, 1)  # multiples of the array's side
@@ -37,12 +45,12 @@ class Candidates:
     groups: object
     stretch: object  # K that is summed up at a time where a tile is several folds and sums stay in the array
 
-    def map(self, function):
+    def map(self, function: Callable) -> Candidates:
         """The same with `function` done to every array."""
         return Candidates(**{name: function(values) for name, values in vars(self).items()})
 
 
-def candidates(record, several_groups):
+def candidates(record: TiledDataflow, several_groups: bool) -> list[Candidates]:
     """[Candidates] of a TiledDataflow, int64 with axes (stretch, m, n, 1, 1).
 
     The second, if several_groups, takes groups together and has them on the axis of m.
@@ -78,7 +86,7 @@ class Tiling:
     c_share: tuple  # of C's bytes, by class of M and then of N
 
 
-def cut(record, units, arrays, grid):
+def cut(record: TiledDataflow, units: Units, arrays: Arrays, grid: Candidates) -> Tiling:
     """The Tiling of Units (units,) by a TiledDataflow on Arrays (arrays, 1), for Candidates `grid`; all broadcast."""
     m_side, n_side = (_side(arrays, side) for side in (record.along_m, record.along_n))
     tile_m = choose(grid.m == WHOLE, units.m, smaller(units.m, grid.m * m_side))

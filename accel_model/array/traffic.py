@@ -1,7 +1,14 @@
 """Bytes between the on-chip memory and the arrays for one GEMM, given how often a dataflow reads and spills."""
 
+from __future__ import annotations
 
-def array_bytes(operands, spills, gemm, arrays, element_bytes, overlapped):
+from accel_model.array.record import Arrays, Gemm
+from accel_model.arrays import Array
+
+
+def array_bytes(
+    operands: Array, spills: Array, gemm: Gemm, arrays: Arrays, element_bytes: Array, overlapped: Array
+) -> Array:
     """Buffer bytes that an array reads and writes for one group of C[M,N] = A[M,K] B[K,N]: docs/model.md, (19).
 
     operands: elements of A and B that it reads. spills: times that partial sums go to the buffer and come back. gemm:

@@ -1,13 +1,21 @@
 """The fields of a Design: what each may hold, how a written value becomes an array, and what an error says."""
 
-from dataclasses import field, fields
+from __future__ import annotations
+
+from dataclasses import Field, field, fields
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from accel_model.errors import DesignError
+from accel_model.tables import LARGEST_EXACT
 from accel_model.types import PRECISIONS
 
-LARGEST_EXACT = 2**53
+if TYPE_CHECKING:
+    from accel_model.design.table import Design
+
+ARRAY_DEFAULTS = {"rows": 32, "cols": 32, "cores": 1}
 
 ADVICE = {
     "count": "a whole number above 0",
@@ -21,7 +29,7 @@ ADVICE = {
 }
 
 
-def setting(kind, default, text, vocabulary=None):
+def setting(kind: str, default: Any, text: str, vocabulary: type[IntEnum] | None = None) -> Any:
     """A field of Design: kind is a key of ADVICE or "choice"; vocabulary is the IntEnum of a choice."""
     return field(metadata={"kind": kind, "default": default, "text": text, "vocabulary": vocabulary})
 
@@ -30,7 +38,7 @@ class Setting:
     """Functions on a field made by `setting`."""
 
     @staticmethod
-    def parse(f, given, where):
+    def parse(f: Field, given: Any, where: str) -> np.ndarray:
         """The values `given` for the field `f` as an array: (n,), or (n, precisions) for one kept by precision.
 
         given: one value or a list. where: what to name in an error. Raises DesignError.
@@ -56,14 +64,14 @@ class Setting:
             raise DesignError(f"{where} gives {f.name} as {given!r}: give {Setting.advice(f)}") from None
 
     @staticmethod
-    def advice(f):
+    def advice(f: Field) -> str:
         """What the field `f` takes, in words."""
         if f.metadata["kind"] == "choice":
             return f"one of {', '.join(member.name.lower() for member in f.metadata['vocabulary'])}"
         return ADVICE[f.metadata["kind"]]
 
     @staticmethod
-    def plain(f, value):
+    def plain(f: Field, value: Any) -> Any:
         """One cell of the column `f` as a text, number, boolean or, by precision, a mapping."""
         if f.name == "name":
             return str(value)
@@ -75,7 +83,7 @@ class Setting:
         return {"flag": bool, "count": int}.get(kind, float)(value)
 
 
-def check_values(design):
+def check_values(design: Design) -> None:
     """Raise DesignError where a column of `design` holds a value that no accelerator has, or sizes overflow."""
     if not isinstance(design.rows, np.ndarray):
         return  # moved to another backend by Design.to, and checked before that

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from accel_model.design.fields import ARRAY_DEFAULTS
 from accel_model.errors import DesignError
 
 FOLDER = Path(__file__).resolve().parents[2] / "conf" / "accelerator"
@@ -97,7 +98,7 @@ def _check_macs(macs, values, where):
     if "array" in values:
         arrays = values["array"]
     else:
-        sides = [values.get(key, [default]) for key, default in (("rows", 32), ("cols", 32), ("cores", 1))]
+        sides = [values.get(key, [default]) for key, default in ARRAY_DEFAULTS.items()]
         arrays = [(r, c, n) for r in sides[0] for c in sides[1] for n in sides[2]]
     for array in arrays:
         try:

@@ -14,7 +14,7 @@ from accel_model.array.dataflow import Dataflow
 from accel_model.array.record import Convention, Overlap
 from accel_model.arrays import to_numpy
 from accel_model.design import file
-from accel_model.design.fields import Setting, check_values, setting
+from accel_model.design.fields import ARRAY_DEFAULTS, Setting, check_values, setting
 from accel_model.errors import DesignError
 from accel_model.formats.listing import ROWS, counted, listing
 from accel_model.silicon import energy
@@ -32,9 +32,9 @@ class Design:
     """
 
     name: np.ndarray  # str
-    rows: np.ndarray = setting("count", 32, "PEs")
-    cols: np.ndarray = setting("count", 32, "PEs")
-    cores: np.ndarray = setting("count", 1, "arrays of rows x cols that share an op")
+    rows: np.ndarray = setting("count", ARRAY_DEFAULTS["rows"], "PEs")
+    cols: np.ndarray = setting("count", ARRAY_DEFAULTS["cols"], "PEs")
+    cores: np.ndarray = setting("count", ARRAY_DEFAULTS["cores"], "arrays of rows x cols that share an op")
     clock_hz: np.ndarray = setting("positive", 2.5e9, "Hz")
     mac_rate: np.ndarray = setting("per_precision", 1.0, "MACs per PE and cycle, by precision")
     dataflow: np.ndarray = setting("choice", Dataflow.OS, "what stays in the array", Dataflow)

@@ -1,10 +1,16 @@
 """Which vector ops join the op before them, and what then never leaves the chip."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from accel_model.types import PERSISTENT_ROLES, Kind
+
+if TYPE_CHECKING:
+    from accel_model.trace import Trace
 
 JOINERS = (Kind.ELEMENTWISE, Kind.REDUCE, Kind.POOL, Kind.COPY)
 LAST = (Kind.REDUCE, Kind.POOL)  # their results depend on many values, so nothing joins after them
@@ -24,13 +30,13 @@ class Groups:
     op_use: np.ndarray
 
 
-def unfused(trace):
+def unfused(trace: Trace) -> Groups:
     """Groups of `trace` in which every op is its own."""
     count = len(trace)
     return Groups(np.arange(count), np.arange(count), trace.uses, trace.tensors, np.arange(len(trace.uses.op)))
 
 
-def fused(trace):
+def fused(trace: Trace) -> Groups:
     """Groups of `trace` in which an elementwise, reduction, pooling or copy op joins the op right before it.
 
     It joins if it reads a tensor that op wrote, and nothing joins after a reduction or pooling. It reads that tensor

@@ -5,15 +5,22 @@ included, tensors that are dead by then not counted. With a buffer of B bytes a 
 Source: Mattson et al., "Evaluation techniques for storage hierarchies", IBM Systems Journal 9(2), 1970.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from accel_model.types import PERSISTENT_ROLES
+
+if TYPE_CHECKING:
+    from accel_model.tables import Tensors, Uses
 
 NEVER = 2**62  # the distance of a use that no buffer serves
 ALWAYS = 0  # the distance of a write that nothing needs
 
 
-def reuse_distances(uses, tensors, count):
+def reuse_distances(uses: Uses, tensors: Tensors, count: int) -> np.ndarray:
     """The buffer size from which each use needs no DRAM access, for a step in the steady state.
 
     uses: op, tensor, bytes int64 and write bool, (uses,), ordered by op. tensors: born, freed, role (tensors,), in the
@@ -112,13 +119,13 @@ class _PrefixSums:
     def __init__(self, length):
         self.tree = [0] * (length + 1)
 
-    def add(self, place, value):
+    def add(self, place: int, value: int) -> None:
         place += 1
         while place < len(self.tree):
             self.tree[place] += value
             place += place & -place
 
-    def between(self, first, last):
+    def between(self, first: int, last: int) -> int:
         """Sum of the entries first to last, both included."""
         return self._until(last) - self._until(first - 1)
 

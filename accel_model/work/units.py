@@ -1,7 +1,11 @@
 """Work: a trace as the model costs it, groups of ops with the bytes that miss in a buffer of a given size."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +13,9 @@ from accel_model.arrays import real
 from accel_model.types import DTYPE_BYTES, PRECISION_OF, Kind, Operand, Phase, Role
 from accel_model.work.fusion import fused, unfused
 from accel_model.work.residency import NEVER, reuse_distances
+
+if TYPE_CHECKING:
+    from accel_model.trace import Trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,15 +59,15 @@ class Units:
         return self.m.shape[0]
 
     @property
-    def macs(self):
+    def macs(self) -> np.ndarray:
         """float64 (units,), multiply-accumulates."""
         return real(self.groups * self.m * self.n * self.k)
 
-    def distinct_gemms(self):
+    def distinct_gemms(self) -> tuple[Units, np.ndarray]:
         """(Units that differ in what the tiles of an op depend on, int64 (units,) row of each unit in them)."""
         return self._distinct([f.name for f in fields(self) if f.name not in ("vector_ops", "launches")])
 
-    def distinct(self):
+    def distinct(self) -> tuple[Units, np.ndarray]:
         """(Units that differ in anything, int64 (units,) row of each unit in them), those without MACs first."""
         return self._distinct([f.name for f in fields(self)])
 
@@ -71,7 +78,7 @@ class Units:
         _, first, row_of = np.unique(table, axis=0, return_index=True, return_inverse=True)
         return self.take(first), row_of.reshape(-1)
 
-    def take(self, rows):
+    def take(self, rows: np.ndarray) -> Units:
         """The units at `rows`, int64 (n,)."""
         return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
@@ -97,11 +104,11 @@ class Work:
     distance: np.ndarray
     thresholds: np.ndarray
 
-    def rank(self, buffer_bytes):
+    def rank(self, buffer_bytes: np.ndarray) -> np.ndarray:
         """int64, how many thresholds the buffer reaches; designs of equal rank miss the same bytes."""
         return np.searchsorted(self.thresholds, buffer_bytes, side="right")
 
-    def at(self, rank):
+    def at(self, rank: int) -> tuple[Units, np.ndarray]:
         """(distinct Units, int64 (groups,) row of each group) with a buffer of `rank`; rank -1 misses every byte."""
         bound = -1 if rank < 0 else (self.thresholds[rank - 1] if rank else 0)
         missed = np.zeros((len(MISSES), len(self.units)), dtype=np.int64)
@@ -112,7 +119,7 @@ class Work:
 
 
 @lru_cache(maxsize=16)
-def work_of(trace, fusion):
+def work_of(trace: Trace, fusion: bool) -> Work:
     """The Work of `trace`, with vector ops joined to what produces their operand if `fusion`; remembered per trace."""
     groups = fused(trace) if fusion else unfused(trace)
     uses, head, count = groups.uses, groups.head, len(groups.head)
@@ -139,7 +146,7 @@ def work_of(trace, fusion):
     )
 
 
-def joined(works):
+def joined(works: Sequence[Work]) -> Work:
     """One Work of several, whose ops and groups stand one after another; tensors never cross from one to the next."""
     if len(works) == 1:
         return works[0]
@@ -163,7 +170,7 @@ def joined(works):
     )
 
 
-def host_bytes(trace):
+def host_bytes(trace: Trace) -> int:
     """Bytes of the step's inputs, which the host sends."""
     return int(trace.tensors.bytes[trace.tensors.role == Role.INPUT].sum())
 

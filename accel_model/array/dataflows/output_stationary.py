@@ -4,12 +4,14 @@ Operands stream for S = K cycles, the last of the m n PEs ends m + n - 2 later, 
 bottom. The shifts hidden behind a pipelined fold's streaming are the m rows being drained of it.
 """
 
+from __future__ import annotations
+
 from accel_model.array.folds import Folds, longest_share, padded_cycles
-from accel_model.array.record import Overlap, TiledDataflow
-from accel_model.arrays import ceil_div, choose, larger
+from accel_model.array.record import Arrays, Gemm, Overlap, TiledDataflow
+from accel_model.arrays import Array, ceil_div, choose, larger
 
 
-def cycles(gemm, arrays):
+def cycles(gemm: Gemm, arrays: Arrays) -> Array:
     """Cycles of an output-stationary array: docs/model.md, (7), (8) and (9).
 
     gemm: Gemm; arrays: Arrays. Returns int64 (or float64, as given) of the broadcast shape. Source: derived there;
@@ -37,17 +39,17 @@ def _pipelined(folds, stream, start, end):
     return streamed - folds.phases(stream, start) + stream + tail - 2 + folds.rows
 
 
-def operands(gemm, arrays):
+def operands(gemm: Gemm, arrays: Arrays) -> Array:
     """A once for every fold across N, B once for every fold across M: docs/model.md, (17)."""
     return gemm.k * (gemm.m * ceil_div(gemm.n, arrays.cols) + gemm.n * ceil_div(gemm.m, arrays.rows))
 
 
-def spills(gemm, arrays, chunk):
+def spills(gemm: Gemm, arrays: Arrays, chunk: Array) -> Array:
     """Between the stretches of K: docs/model.md, (17)."""
     return ceil_div(gemm.k, chunk) - 1
 
 
-def scalesim(gemm, arrays):
+def scalesim(gemm: Gemm, arrays: Arrays) -> tuple[Array, Array]:
     """R + C + K - 2 cycles a fold: docs/model.md, (13)."""
     return ceil_div(gemm.m, arrays.rows) * ceil_div(gemm.n, arrays.cols), arrays.rows + arrays.cols + gemm.k - 2
 

@@ -6,10 +6,16 @@ cycle to add what the PE below has.
 Source: Chen, Krishna, Emer, Sze, "Eyeriss", IEEE JSSC 52(1), 2017, and Chen, Emer, Sze, ISCA 2016.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-from accel_model.array.record import WholeDataflow
-from accel_model.arrays import ceil_div, choose, floor_div, larger, smaller
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from accel_model.array.record import Arrays, WholeDataflow
+from accel_model.arrays import Array, ceil_div, choose, floor_div, larger, smaller
+
+if TYPE_CHECKING:
+    from accel_model.work.units import Units
 
 INPUT_WORDS = 12  # a PE's input scratchpad, in elements: rows of several channels are summed up while they fit
 FILTERS_AT_ONCE = 16  # filters that a PE works on at a time
@@ -30,7 +36,7 @@ class Planes:
     groups: object = 1
 
 
-def cycles(planes, arrays):
+def cycles(planes: Planes, arrays: Arrays) -> Array:
     """Cycles of a row-stationary convolution, of the core that takes longest: docs/model.md, (14).
 
     planes: Planes; arrays: Arrays. Returns int64 (or float64, as given) of the broadcast shape.
@@ -42,13 +48,13 @@ def cycles(planes, arrays):
     return planes.groups * passes * folded * work * planes.pixels * per_pixel
 
 
-def active_pes(rows_out, filter_rows, rows, cols):
+def active_pes(rows_out: Array, filter_rows: Array, rows: Array, cols: Array) -> Array:
     """int64, PEs that a convolution keeps busy; rows_out, filter_rows: as in Planes; rows, cols: of the array."""
     sets, copies, passes = _row_sets(rows_out, filter_rows, rows, cols)
     return smaller(filter_rows, rows) * smaller(ceil_div(rows_out, passes), sets * cols) * copies
 
 
-def run(units, arrays):
+def run(units: Units, arrays: Arrays) -> tuple[Array, Array]:
     """(cycles, buffer bytes) of Units on Arrays: docs/model.md, (14) and (15).
 
     Inputs are read once for every FILTERS_AT_ONCE filters, filters once per pass; partial sums go to the buffer and

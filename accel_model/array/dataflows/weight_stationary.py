@@ -4,12 +4,14 @@ Weights are shifted in over m cycles, A streams for S = M cycles, and the last r
 R + n - 2 later. The shifts hidden behind a pipelined fold's streaming are the m rows being loaded for the next.
 """
 
+from __future__ import annotations
+
 from accel_model.array.folds import Folds, longest_share, padded_cycles
-from accel_model.array.record import Overlap, TiledDataflow
-from accel_model.arrays import ceil_div, choose, larger
+from accel_model.array.record import Arrays, Gemm, Overlap, TiledDataflow
+from accel_model.arrays import Array, ceil_div, choose, larger
 
 
-def cycles(gemm, arrays):
+def cycles(gemm: Gemm, arrays: Arrays) -> Array:
     """Cycles of a weight-stationary array: docs/model.md, (10), (11) and (12).
 
     gemm: Gemm; arrays: Arrays. Returns int64 (or float64, as given) of the broadcast shape. Source: derived there;
@@ -36,17 +38,17 @@ def _pipelined(folds, stream, start, end):
     return folds.m_at(start) + streamed - folds.phases(stream, start + 1) + stream + folds.rows - 2 + tail
 
 
-def operands(gemm, arrays):
+def operands(gemm: Gemm, arrays: Arrays) -> Array:
     """Weights once, A once for every fold across N: docs/model.md, (18)."""
     return gemm.k * (gemm.m * ceil_div(gemm.n, arrays.cols) + gemm.n)
 
 
-def spills(gemm, arrays, chunk):
+def spills(gemm: Gemm, arrays: Arrays, chunk: Array) -> Array:
     """Between the folds along K: docs/model.md, (18)."""
     return ceil_div(gemm.k, arrays.rows) - 1
 
 
-def scalesim(gemm, arrays):
+def scalesim(gemm: Gemm, arrays: Arrays) -> tuple[Array, Array]:
     """2 R + C + M - 2 cycles a fold: docs/model.md, (13)."""
     return ceil_div(gemm.k, arrays.rows) * ceil_div(gemm.n, arrays.cols), 2 * arrays.rows + arrays.cols + gemm.m - 2
 
