@@ -8,14 +8,10 @@ from pathlib import Path
 
 from hydra.experimental.callback import Callback
 
-from harness.report import listings
-from harness.report.pictures.sweep import sweep
-from harness.settings.errors import OutputError, TrackingError
+from harness import tasks
 from harness.settings.schema import TrackingConfig, checked
 from harness.store import files, pages, tracking
 from harness.tasks.failures import explained
-from harness.text.console import console, show
-from harness.text.table import as_markdown
 
 LOG = logging.getLogger(__name__)
 LOGGED = "run"  # the task whose jobs are logged as a sweep's
@@ -41,7 +37,7 @@ class SweepCallback(Callback):
         place = replace(place, parent_run_id=run_id)
         files.write_parent(folder, place)
         # Hydra does not call on_multirun_end where a job failed
-        atexit.register(close_parent, place, folder, planned)
+        atexit.register(tasks.closing.close_parent, place, folder, planned)
 
     def on_job_end(self, config, job_return, **_):
         from hydra.core.utils import JobStatus
@@ -64,37 +60,3 @@ def planned_jobs(hydra):
     lists = {one.get_key_element(): one for one in parser.parse_overrides(given)}  # the last one counts
     sweeps = [one for one in lists.values() if one.is_sweep_override() and one.is_discrete_sweep()]
     return prod(len(list(one.sweep_string_iterator())) for one in sweeps)
-
-
-def close_parent(place, folder, planned):
-    """Show what the sweep's jobs found, log it to their parent run, and close that.
-
-    planned: jobs of the sweep, or None where only those that started are known.
-    """
-    table = files.sweep_table(folder)
-    started = sum(path.is_dir() and path.name.isdigit() for path in folder.iterdir())
-    done, of = len(table.get("run", [])), max(planned or 0, started)
-    answer = f"{done} of {of} runs finished"
-    told = answer if started == of else f"{answer}, {of - started} of them were not started"
-    shown = [listings.sweep_table(table)] if done else []
-    show(console(), shown, [f"{told}: {folder}", *tracking.browse(place, place.parent_run_id, charts=True)])
-    rows, pictures = listings.sweep_rows(table), []
-    try:
-        if rows:
-            pictures.append(folder / "sweep.png")
-            files.write(pictures[0], sweep(rows, f"{answer}: time of a training step, measured over simulated"))
-        picture = "![Measured and simulated time of each run](artifact:sweep.png)\n" if pictures else ""
-        again = "" if done == of else " The same command with `resume=true` goes on with it."
-        text = [f"**{told}.**{again} Results in `{folder}`.", "", picture, *map(as_markdown, shown), ""]
-        entry = tracking.Entry(
-            params={"folder": folder},
-            metrics={"sweep/finished_count": done, "sweep/unfinished_count": of - done},
-            tables={"sweep.json": table} if done else {},
-            description="\n".join(text),
-            answer=told,
-        )
-        tracking.log(place, place.parent_run_id, entry, files=pictures)
-        killed = started < of or (done < of and tracking.killed(place))
-        tracking.finish(place, place.parent_run_id, "FINISHED" if done == of else "KILLED" if killed else "FAILED")
-    except (TrackingError, OutputError) as error:
-        LOG.error("the sweep's parent run is left open: %s", error)

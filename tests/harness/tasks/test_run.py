@@ -131,7 +131,7 @@ def test_the_chips_are_shown_cell_by_cell(tmp_path):
 
 
 def test_a_scale_sim_topology_replays_on_its_configuration_and_gives_a_timeline(tmp_path):
-    neighbours = ROOT / "tests" / "neighbours"
+    neighbours = ROOT / "tests" / "accel_model" / "formats"
     options = (f"task.config={neighbours / 'scalesim.cfg'}", "task.timeline=t.json", "task.topology=t.csv")
     done = halfstep("task=replay", f"task.trace={neighbours / 'gemm.csv'}", *options, folder=tmp_path)
     assert done.returncode == 0, done.stderr
