@@ -2,21 +2,12 @@
 
 import pytest
 
-from tests.helpers.program import CONF
+from tests.helpers.settings import composed
 
 
 @pytest.fixture
 def compose():
     """compose("workload=mnist_mlp", ...) gives the RunConfig of these overrides."""
-    from hydra import compose as of_hydra
-    from hydra import initialize_config_dir
-
-    from harness.tasks.job import read_config
-
-    def composed(*overrides):
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            return read_config(of_hydra("config", overrides=list(overrides)))
-
     return composed
 
 

@@ -1,9 +1,17 @@
 """Settings as conf/ has them, with what a test changes."""
 
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from harness.settings import CONF
 from harness.settings.schema import ClaimConfig, CompareConfig, checked
+from harness.tasks.job import read_config
+
+
+def composed(*overrides):
+    """The RunConfig of these overrides, e.g. "workload=mnist_mlp"."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return read_config(compose("config", overrides=list(overrides)))
 
 
 def comparing(**changes):

@@ -16,6 +16,7 @@ from harness.report.claim_map import cells, values
 from harness.settings import shipped
 from harness.settings.errors import CaptureError, ConfigError
 from tests.helpers.program import halfstep
+from tests.helpers.settings import composed
 
 
 def settings(compose, tmp_path, *more):
@@ -45,18 +46,7 @@ def few(mapping):
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """(RunConfig, ClaimMap) of one workload with its published baselines."""
-    from hydra import compose as of_hydra
-    from hydra import initialize_config_dir
-
-    from harness.settings.schema import register, to_config
-    from tests.helpers.program import CONF
-
-    def compose(*overrides):
-        register()
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            return to_config(of_hydra("config", overrides=list(overrides)))
-
-    config = settings(compose, tmp_path_factory.mktemp("map"))
+    config = settings(composed, tmp_path_factory.mktemp("map"))
     return config, flow.run(config)
 
 
@@ -160,7 +150,7 @@ def test_what_cannot_be_captured_is_listed_and_the_rest_goes_on(found, monkeypat
 
     monkeypatch.setattr(flow, "stored", refusing)
     wanted = replace(config.task, workloads=["mnist_mlp", "cifar10_resnet20"])
-    claim_map = flow.run(replace(config, map=wanted))
+    claim_map = flow.run(replace(config, task=wanted))
     assert {cell.step.workload for cell in claim_map.cells} == {"cifar10_resnet20"}
     assert any("mnist_mlp" in what and "a test" in why for what, why in claim_map.failures)
 
@@ -284,7 +274,7 @@ def test_the_parity_table_counts_what_would_change_and_nothing_else(found):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8", "tf32"])
 def test_a_stored_trace_is_the_captured_one(tmp_path, precision):
-    from accel_model import contents
+    from accel_model.formats import contents
     from harness.flows.run import captured
 
     workload, settings = shipped.load("mnist_lenet5"), shipped.precision(precision)

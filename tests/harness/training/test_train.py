@@ -1,15 +1,15 @@
 """Training learns, repeats with its seed, ends with its budget, and refuses what the memory does not hold."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harness.settings.errors import TrainingError
 from harness.training.train import check_memory, train
+from tests.helpers.program import ROOT
 
-MNIST = Path(__file__).resolve().parents[3] / "shared" / "data" / "mnist"
+MNIST = ROOT.parent / "shared" / "data" / "mnist"
 
 
 def test_an_image_folder_of_the_layout_of_imagenet_trains(compose, tmp_path):
