@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from baselines.errors import BaselineError
 from baselines.measurement import Measurement
-from baselines.published import RELATIVE_UNCERTAINTY, published
+from baselines.published import published
 from baselines.recorded import load_recorded
 from baselines.selection import EVERYTHING, Filter
 from baselines.vocabulary import LOADED_KINDS
@@ -14,7 +14,7 @@ def load(
     wanted: Filter = EVERYTHING,
     kinds: Collection[str] = LOADED_KINDS,
     *,
-    relative_uncertainty: float = RELATIVE_UNCERTAINTY,
+    relative_uncertainty: float = 0.0,
 ) -> list[Measurement]:
     """The Measurements of the `kinds` asked for that pass `wanted`, recorded ones first.
 

@@ -13,13 +13,9 @@ from baselines.matching import find_match, read_matches
 from baselines.measurement import Measurement
 from baselines.selection import EVERYTHING, Filter, given, select
 from baselines.tables import DATA, bad_cell, read_csv, read_table, unit_of
-from baselines.vocabulary import PRECISION_CLASSES, UNSTATED
+from baselines.vocabulary import PRECISION_CLASSES, UNCERTAINTY_BELOW, UNSTATED
 
 TABLES = "*_training_published.csv"
-
-RELATIVE_UNCERTAINTY = 0.05
-"""Half-width of the interval of a published figure without samples, as a share of it: a choice, not a source."""
-UNCERTAINTY_BELOW = 0.5
 
 COMMON_COLUMNS = (
     *("device", "year", "model", "dataset", "batch_size", "precision", "power_w"),
@@ -66,14 +62,15 @@ class Layout:
 def published(
     wanted: Filter = EVERYTHING,
     *,
-    relative_uncertainty: float = RELATIVE_UNCERTAINTY,
+    relative_uncertainty: float = 0.0,
     folder: Path | str = DATA,
 ) -> list[Measurement]:
     """The published Measurements that pass `wanted`: rates of images first, then rates of operations, file by file.
 
     Rows are matched to a workload by model, variant, data set and input (data/matches.csv); without one in `wanted`
     those of no workload are taken too.
-    relative_uncertainty: half-width of a figure's interval as a share of it; rows of an unstated variant have more.
+    relative_uncertainty: half-width of a figure's interval, as a share of it that no source states; rows of an unstated
+    variant have more.
     folder: where the tables, *_training_published.csv, lie, in place of the shipped ones.
     Rows of several devices, without a figure, or marked SUSPECT or IMPLAUSIBLE are left out: see `left_out`.
     Raises FileError for a broken table, BaselineError for an uncertainty that cannot be.
@@ -93,7 +90,7 @@ def left_out(wanted: Filter = EVERYTHING, folder: Path | str = DATA) -> list[Lef
     told = [field.name for field in fields(Filter) if field.name in {one.name for one in fields(LeftOut)}]
     if untold := [name for name in given(wanted) if name not in told]:
         raise BaselineError(f"{untold[0]} is not told of rows that are left out: filter by {', '.join(told)}")
-    return select(_read(folder, RELATIVE_UNCERTAINTY)[1], wanted)
+    return select(_read(folder, 0.0)[1], wanted)
 
 
 def _read(folder, relative_uncertainty):

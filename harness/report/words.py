@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from baselines import Measurement
+from baselines.vocabulary import SCOPES
 from harness.flows.claim_map.values import Cell
 from harness.judging.breakeven import Answer
 from harness.judging.claims import Verdict, speedup
@@ -12,12 +13,6 @@ from harness.settings.metrics import METRICS, metric_text
 from harness.settings.schema import ClaimConfig
 from harness.text.units import milli, quantity, times
 
-SCOPES = {
-    "step": "step",
-    "step_and_copy": "step+copy",
-    "step_and_loading": "step+loading",
-    "forward_backward": "fwd+bwd",
-}  # what a time covers
 DATASETS = {"imagenet": "ImageNet", "cifar10": "CIFAR-10", "mnist": "MNIST", "text": "text"}
 KINDS = {
     "live": "live: measured in this run",

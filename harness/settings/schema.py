@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
-from baselines.vocabulary import DEVICE_KINDS, KINDS, LIVE_SCOPES, MODES
+from baselines.vocabulary import DEVICE_KINDS, KINDS, LIVE_SCOPES, MODES, UNCERTAINTY_BELOW
 from harness.settings.errors import ConfigError
 from harness.settings.fields import above_zero, between, check, one_of, some_of
 from harness.settings.metrics import METRICS, Metric
@@ -170,7 +170,7 @@ class CompareConfig:
     model_error_quantiles: list[float]
     ceiling_of: str | None
     level: float = between(0.5, 1, 0.95)
-    published_uncertainty: float = between(0, 1, 0.05)
+    published_uncertainty: float = between(0, UNCERTAINTY_BELOW, 0.1)
     model_error: float | None = between(0, 1, 0.1)
 
     def __post_init__(self):

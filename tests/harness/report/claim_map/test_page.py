@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from accel_model import atomic
+from accel_model.formats import atomic
 from harness.judging.claims import contradiction
 from harness.report import words
 from harness.report.claim_map import page
