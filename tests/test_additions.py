@@ -97,6 +97,9 @@ class OnesData:
         check(self, "data")
 
 
+SCHEMA = OnesData
+
+
 def load(settings, workload, batch_size, seed):
     """Ones, all of class 0."""
     import torch

@@ -4,8 +4,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from importlib import import_module
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,8 +17,10 @@ from harness.store.files import RESULT, read_parent
 from harness.tasks.failures import explained, forget
 from harness.text.console import progress
 from harness.training.data.sources import schema_of
+from harness.training.target import imported
 
 LOG = logging.getLogger(__name__)
+HERE = Path(__file__).resolve().parent
 LONGEST_NAME = 22  # characters of a run's name that MLflow shows
 
 
@@ -77,17 +78,15 @@ def read_config(node: Any) -> RunConfig:
 
 def task_module(name: str) -> ModuleType:
     """The module of the task called `name`, found by its place; raises ConfigError where it or its function lacks."""
-    place = f"harness.tasks.{name}"
-    try:
-        module = import_module(place)
-    except ModuleNotFoundError as error:
-        if error.name != place:
-            raise
-        raise ConfigError(
-            f"task={name} has a file in conf/task and none in harness/tasks: write {_form(name)}"
-        ) from None
+    if not (HERE / f"{name}.py").is_file():
+        raise ConfigError(f"task={name} has a file in conf/task and none in harness/tasks: write {_form(name)}")
+    module = imported(f"{__package__}.{name}", f"task={name}", ConfigError)
     if not callable(getattr(module, name, None)):
         raise ConfigError(f"{module.__file__} has no function {name}: write {_form(name)}")
+    if not is_dataclass(getattr(module, "SCHEMA", Job)):
+        raise ConfigError(
+            f"{module.__file__}: SCHEMA is no dataclass: write one of the task's settings, without values"
+        )
     return module
 
 

@@ -26,6 +26,9 @@ class Cifar10Data:
         check(self, "data")
 
 
+SCHEMA = Cifar10Data
+
+
 def load(settings: Cifar10Data, workload: WorkloadConfig, batch_size: int, seed: int) -> Samples:
     """CIFAR-10 in the workload's input size, with its own split; downloaded to settings.root where it is not there.
 

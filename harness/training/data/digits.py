@@ -26,6 +26,9 @@ class DigitsData:
         check(self, "data")
 
 
+SCHEMA = DigitsData
+
+
 def load(settings: DigitsData, workload: WorkloadConfig, batch_size: int, seed: int) -> Samples:
     """The digits in the workload's input shape, split the same way for every seed."""
     import torch

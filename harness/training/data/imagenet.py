@@ -26,6 +26,9 @@ class ImagenetData:
         check(self, "data")
 
 
+SCHEMA = ImagenetData
+
+
 def load(settings: ImagenetData, workload: WorkloadConfig, batch_size: int, seed: int) -> Samples:
     """Random crops and mirror images to train on, centre crops held out, in the workload's input size.
 

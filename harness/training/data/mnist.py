@@ -25,6 +25,9 @@ class MnistData:
         check(self, "data")
 
 
+SCHEMA = MnistData
+
+
 def load(settings: MnistData, workload: WorkloadConfig, batch_size: int, seed: int) -> Samples:
     """MNIST in the workload's input shape, with its own split; downloaded to settings.root where it is not there."""
     from torch.utils.data import TensorDataset

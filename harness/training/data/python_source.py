@@ -24,6 +24,9 @@ class PythonSourceData:
         check(self, "data")
 
 
+SCHEMA = PythonSourceData
+
+
 def load(settings: PythonSourceData, workload: WorkloadConfig, batch_size: int, seed: int) -> Samples:
     """The files of the standard library by name, one after the other; see harness.training.data.text.of_bytes."""
     files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))

@@ -1,7 +1,7 @@
 """A data source is one file of this folder, found by its name, with its settings in conf/data.
 
-Such a file has KIND and ADVICE; one dataclass whose name ends in Data, with `name`, `workers` and no defaults, since
-conf/data/NAME.yaml states every value; and `load(settings, workload, batch_size, seed)`, which returns Samples. It
+Such a file has KIND and ADVICE; SCHEMA, a dataclass with `name`, `workers` and no defaults, since conf/data/NAME.yaml
+states every value; and `load(settings, workload, batch_size, seed)`, which returns Samples. It
 imports torch in functions only, so that its settings are known without it.
 """
 
@@ -56,7 +56,7 @@ def load(settings: samples.DataSettings, workload: WorkloadConfig, batch_size: i
 
     Raises DataError where they are missing, damaged or do not suit the workload.
     """
-    name = str(getattr(settings.name, "value", settings.name))
+    name = settings.name
     of_source = source(name)
     wanted = samples.TEXT if is_text(workload) else samples.IMAGES
     if of_source.KIND not in (wanted, samples.EITHER):
@@ -76,18 +76,10 @@ def load(settings: samples.DataSettings, workload: WorkloadConfig, batch_size: i
 
 
 def _schema(found, place):
-    """The one class of a source's file whose name ends in Data; raises ConfigError where it is no proper dataclass."""
-    classes = [
-        one
-        for name, one in vars(found).items()
-        if name.endswith("Data") and isinstance(one, type) and one.__module__ == found.__name__
-    ]
-    if len(classes) != 1:
-        listed = ", ".join(one.__name__ for one in classes) or "none"
-        raise ConfigError(f"{place} has {listed} where it needs one dataclass of its settings, called ...Data")
-    (schema,) = classes
-    if not is_dataclass(schema):
-        raise ConfigError(f"{place}: {schema.__name__} is no dataclass: write @dataclass above it")
+    """The SCHEMA of a source's file; raises ConfigError where it is no proper dataclass."""
+    schema = getattr(found, "SCHEMA", None)
+    if not (isinstance(schema, type) and is_dataclass(schema)):
+        raise ConfigError(f"{place} has no SCHEMA: give SCHEMA = a dataclass of its settings")
     if missing := [name for name in SETTINGS if name not in {field.name for field in fields(schema)}]:
         raise ConfigError(f"{place}: {schema.__name__} lacks {missing[0]}, which every data source has: add it")
     return schema

@@ -22,6 +22,9 @@ class SyntheticData:
         check(self, "data")
 
 
+SCHEMA = SyntheticData
+
+
 def load(settings: SyntheticData, workload: WorkloadConfig, batch_size: int, seed: int) -> Samples:
     """Random samples, the same to train on and to hold out."""
     from torch.utils.data import TensorDataset

@@ -25,6 +25,9 @@ class TextData:
         check(self, "data")
 
 
+SCHEMA = TextData
+
+
 def load(settings: TextData, workload: WorkloadConfig, batch_size: int, seed: int) -> Samples:
     """The bytes of the file settings.root; see `of_bytes`."""
     path = Path(settings.root)

@@ -32,6 +32,9 @@ class StripesData:
         check(self, "data")
 
 
+SCHEMA = StripesData
+
+
 def load(settings: StripesData, workload: WorkloadConfig, batch_size: int, seed: int) -> Samples:
     import torch
     from torch.utils.data import TensorDataset
@@ -60,12 +63,8 @@ samples = sources.load(settings, shipped.load("mnist_mlp"), 4, 0)
 print(samples.name, len(samples.train), float(samples.train[0][0].mean()), "stripes" in sources.names())
 """
 BROKEN = {
-    "no schema": (lambda text: text.replace("StripesData", "Stripes"), "has none where it needs one dataclass"),
-    "two schemas": (
-        lambda text: text + "\n@dataclass\nclass MoreData:\n    name: str\n",
-        "StripesData, MoreData where it needs one",
-    ),
-    "a schema that is no dataclass": (lambda text: text.replace("@dataclass\n", ""), "StripesData is no dataclass"),
+    "no schema": (lambda text: text.replace("SCHEMA =", "SETTINGS ="), "has no SCHEMA: give SCHEMA = a dataclass"),
+    "a schema that is no dataclass": (lambda text: text.replace("@dataclass\n", ""), "has no SCHEMA: give SCHEMA ="),
     "a schema without workers": (
         lambda text: text.replace("    workers: int = loading_processes()\n", ""),
         "StripesData lacks workers",
