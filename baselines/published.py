@@ -13,9 +13,10 @@ from baselines.matching import find_match, read_matches
 from baselines.measurement import Measurement
 from baselines.selection import EVERYTHING, Filter, given, select
 from baselines.tables import DATA, bad_cell, read_csv, read_table, unit_of
-from baselines.vocabulary import PRECISION_CLASSES, UNCERTAINTY_BELOW, UNSTATED
+from baselines.vocabulary import PRECISION_CLASSES, UNSTATED
 
 TABLES = "*_training_published.csv"
+UNCERTAINTY_BELOW = 0.5  # the half-width of a figure's interval, as a share of it
 
 COMMON_COLUMNS = (
     *("device", "year", "model", "dataset", "batch_size", "precision", "power_w"),

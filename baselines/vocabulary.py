@@ -56,6 +56,3 @@ PARITY = {
 }
 """Precisions of a baseline that are of equal quality to what the accelerator computes in: fp32 with fp32 or TF32, mixed
 precision with mixed precision, and nothing else with less."""
-
-UNCERTAINTY_BELOW = 0.5
-"""Half-widths of a published figure's interval, as shares of it, lie below."""

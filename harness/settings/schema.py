@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
-from baselines.vocabulary import DEVICE_KINDS, KINDS, LIVE_SCOPES, MODES, UNCERTAINTY_BELOW
+from baselines.published import UNCERTAINTY_BELOW
+from baselines.vocabulary import DEVICE_KINDS, KINDS, LIVE_SCOPES, MODES
 from harness.settings.errors import ConfigError
 from harness.settings.fields import above_zero, between, check, one_of, some_of
 from harness.settings.metrics import METRICS, Metric

@@ -9,7 +9,7 @@ from tests.helpers import claim_maps
 
 
 def test_every_kind_scope_and_verdict_has_its_text():
-    assert set(words.SCOPES) == set(SCOPES) - {"unstated"}
+    assert set(words.SCOPES) == set(SCOPES)
     assert set(words.KINDS) == set(KINDS) and set(words.DEVICE_KINDS) == set(DEVICE_KINDS)
     assert set(words.KEYS) == set(MARKS)
 
