@@ -12,17 +12,13 @@ from pathlib import Path
 import numpy as np
 from settings_page import settings
 
+from baselines.vocabulary import SCOPES, UNSTATED
+
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(__file__).resolve().parent / "data"
 TIME, RATE = "seed_training_time", "seed_throughput"  # the seed's two claims
 OUTCOMES = ("all", "some", "undecided", "none", "impossible")
 DATASETS = {"imagenet": "ImageNet", "cifar10": "CIFAR-10", "mnist": "MNIST"}
-SCOPES = {
-    "step": "step",
-    "step_and_copy": "step+copy",
-    "step_and_loading": "step+loading",
-    "forward_backward": "fwd+bwd",
-}
 SHOWN_CELLS = (  # (device, workload, batch, precision) of the rows of docs/answer.md, the first that fits of each
     ("Tesla K80 (one GK210", "imagenet_resnet50", 64, "fp32"),
     ("Quadro M4000", "imagenet_resnet50", 16, "fp32"),
@@ -223,7 +219,7 @@ def cell_row(*key):
         time["kind"],
         f"{time['workload']}, {time['accelerator_precision']}",
         time["batch_size"],
-        SCOPES.get(time["scope"], "rate of operations"),
+        (SCOPES | {UNSTATED: "rate of operations"})[time["scope"]],
         number(1e3 * float(time["measured_s"])),
         number(1e3 * float(time["simulated_s"])),
         saved,

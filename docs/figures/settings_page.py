@@ -5,16 +5,22 @@ the schemas' fields, where a field has one.
 """
 
 import dataclasses
-import importlib
 import inspect
 import math
 import re
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # this checkout, whatever is installed
+
+from harness.settings.schema import ClaimConfig, RunConfig  # noqa: E402
+from harness.tasks.job import task_module  # noqa: E402
+from harness.training.data import sources  # noqa: E402
+
 CONF = ROOT / "conf"
 LINE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z_][\w]*):(?P<value>[^#]*?)(?:\s+#\s*(?P<comment>.*))?$")
 GROUPS = {  # folder of conf: (heading, option that is the default)
@@ -157,13 +163,11 @@ def plain(value):
 
 def stated(file, path, group):
     """(unit, bounds, meaning) of a setting as its schema states them, "" for what it leaves open."""
-    for schema in schemas_of(file, path, group):
-        for field in dataclasses.fields(schema):
-            if field.name == path[-1]:
-                found = field.metadata.get("bound")
-                return (
-                    (found.unit, bound_text(found), remark(schema, field)) if found else ("", "", remark(schema, field))
-                )
+    schema = schema_of(file, path, group)
+    for field in dataclasses.fields(schema) if schema else ():
+        if field.name == path[-1]:
+            found = field.metadata.get("bound")
+            return (*((found.unit, bound_text(found)) if found else ("", "")), remark(schema, field))
     return "", "", ""
 
 
@@ -174,7 +178,7 @@ def remark(schema, field):
 
 
 def bound_text(found):
-    """A Bound in words."""
+    """Limits in words."""
     if found.words:
         return ", ".join("null" if word is None else f"{word}" for word in found.words)
     if found.above_zero:
@@ -184,39 +188,19 @@ def bound_text(found):
     return "one at least" if found.filled else ""
 
 
-def schemas_of(file, path, group):
-    """The dataclasses that may describe a setting: its section's schema, or those of its task's module."""
-    if str(ROOT) not in sys.path:
-        sys.path.insert(0, str(ROOT))
-    if group in ("task", "explore", "data"):
-        places = {"explore": "harness.tasks.explore", "data": "harness.training.data"}
-        place = places.get(group, f"harness.tasks.{file.stem}")
-        return [one for module in modules_of(place) for one in schemas(module)]
-    (module,) = modules_of("harness.settings.schema")
-    named = {one.__name__: one for one in schemas(module)}
-    holder = named["RunConfig"]
-    for key in ([group] if group else []) + list(path[:-1]):
-        (kind,) = [str(field.type) for field in dataclasses.fields(holder) if field.name == key] or [""]
-        holder = next((one for name, one in named.items() if re.search(rf"\b{name}\b", kind)), None)
-        if holder is None:
-            return []
-    return [holder]
-
-
-def modules_of(name):
-    """The module of that name and, of a package, its modules; [] where there is none."""
-    path = ROOT / Path(*name.split("."))
-    if path.with_suffix(".py").is_file():
-        return [importlib.import_module(name)]
-    return [
-        importlib.import_module(f"{name}.{one.stem}") for one in sorted(path.glob("*.py")) if one.stem != "__init__"
-    ]
-
-
-def schemas(module):
-    """The dataclasses that a module defines, and the one that it names as its SCHEMA."""
-    found = inspect.getmembers(module, dataclasses.is_dataclass)
-    return [one for name, one in found if name == "SCHEMA" or one.__module__ == module.__name__]
+def schema_of(file, path, group):
+    """The dataclass that has the setting at `path`, or None: of a task, a data source, or of every run."""
+    if group in ("task", "explore"):
+        return getattr(task_module("explore" if group == "explore" else file.stem), "SCHEMA", None)
+    if group == "data":
+        found = (sources.schema_of(name) for name in sources.names())
+        return next((one for one in found if path[-1] in {field.name for field in dataclasses.fields(one)}), None)
+    found = ClaimConfig if group == "claim" else RunConfig
+    for key in ([group] if group not in ("", "claim") else []) + list(path[:-1]):
+        found = get_type_hints(found).get(key)
+        if not dataclasses.is_dataclass(found):
+            return None
+    return found
 
 
 def table(columns, rows):

@@ -1,9 +1,15 @@
 """Every file in conf/ composes, and a wrong setting is refused with what, where and how."""
 
+from dataclasses import MISSING, fields, is_dataclass
+from typing import get_type_hints
+
 import pytest
 
 from harness.settings import shipped
 from harness.settings.errors import ConfigError
+from harness.settings.schema import ClaimConfig, RunConfig
+from harness.tasks.job import task_module
+from harness.training.data import sources
 from tests.helpers.program import CONF, halfstep
 
 GROUPS = ["task", "workload", "data", "accelerator", "baseline", "precision", "claim", "tracking", "experiment"]
@@ -84,3 +90,33 @@ def test_help_shows_the_groups_and_the_examples(tmp_path):
     assert done.returncode == 0
     assert "mnist_lenet5" in done.stdout
     assert "hydra/launcher=joblib" in done.stdout
+
+
+def schemas():
+    """Every schema of the settings: the common ones, those of the tasks and those of the data sources."""
+    found, todo = [], [RunConfig, ClaimConfig, *(sources.schema_of(name) for name in sources.names())]
+    todo += [task_module(path.stem).SCHEMA for path in (CONF / "task").glob("*.yaml") if has_schema(path.stem)]
+    while todo:
+        one = todo.pop()
+        found.append(one)
+        todo += [kind for kind in get_type_hints(one).values() if is_dataclass(kind) and kind not in found]
+    return found
+
+
+def has_schema(name):
+    return hasattr(task_module(name), "SCHEMA")
+
+
+def test_a_default_stands_in_conf_and_never_in_a_schema():
+    assert len(schemas()) > 15
+    for schema in schemas():
+        for one in fields(schema):
+            assert one.default is MISSING and one.default_factory is MISSING, f"{schema.__name__}.{one.name}"
+
+
+def test_every_file_of_a_group_states_every_setting(compose):
+    """What a schema asks for is stated by each file of its group, or by the file that it names in its defaults."""
+    for name in shipped.names():
+        assert shipped.load(name)
+    for path in (CONF / "precision").glob("*.yaml"):
+        assert shipped.precision(path.stem).name == path.stem
