@@ -1,6 +1,8 @@
 """The laws of the house: who may import whom, what stands once, how large a thing grows."""
 
 import ast
+import importlib
+import inspect
 import subprocess
 import sys
 from collections import Counter
@@ -193,6 +195,20 @@ def test_one_letter_names_are_a_formula_s(path):
                 one.arg for one in (*node.args.args, *node.args.kwonlyargs) if len(one.arg) == 1 and one.arg != "_"
             ]
             assert not short or ast.get_docstring(node), f"{node.name} takes {short} and has no docstring"
+
+
+@pytest.mark.parametrize("package", ["accel_model", "baselines", "harness.capture"])
+def test_the_public_interface_is_annotated(package):
+    module = importlib.import_module(package)
+    for name in module.__all__:
+        thing = getattr(module, name)
+        own = vars(thing).items() if inspect.isclass(thing) else [(name, thing)]
+        for label, function in own:
+            function = getattr(function, "__func__", function)
+            if inspect.isfunction(function) and not label.startswith("_"):
+                hints = set(function.__annotations__)
+                wanted = set(inspect.signature(function).parameters) - {"self", "cls"} | {"return"}
+                assert wanted <= hints, f"{package}.{name} {label}: {wanted - hints}"
 
 
 def test_the_command_line_and_hydra_s_state_are_read_once():
