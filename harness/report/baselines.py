@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from baselines import Measurement
+from harness.text.shown import shown
 from harness.text.table import Table
 from harness.text.units import digits
 
@@ -18,14 +19,14 @@ def baseline_table(title: str, measurements: list[Measurement], note: str = "") 
     )
     rows = tuple(
         (
-            one.workload or "none of them",
-            one.device,
+            shown(one.workload) or "none of them",
+            shown(one.device),
             f"{one.kind}, {one.confidence}",
             str(one.year or ""),
-            one.model,
-            one.variant,
+            shown(one.model),
+            shown(one.variant),
             str(one.batch_size or "not stated"),
-            one.precision,
+            shown(one.precision),
             one.mode,
             one.scope,
             "" if math.isnan(one.step_s) else digits(1e3 * one.step_s),

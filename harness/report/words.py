@@ -11,6 +11,7 @@ from harness.judging.breakeven import Answer
 from harness.judging.claims import Verdict, speedup
 from harness.settings.metrics import METRICS, metric_text
 from harness.settings.schema import ClaimConfig
+from harness.text.shown import shown
 from harness.text.units import milli, quantity, times
 
 DATASETS = {"imagenet": "ImageNet", "cifar10": "CIFAR-10", "mnist": "MNIST", "text": "text"}
@@ -47,7 +48,8 @@ def dataset(workload: str) -> str:
 
 def device(baseline: Measurement) -> str:
     """The baseline's device with its year."""
-    return f"{baseline.device} ({baseline.year})" if baseline.year else baseline.device
+    name = shown(baseline.device)
+    return f"{name} ({baseline.year})" if baseline.year else name
 
 
 def classes(precision: str) -> str:

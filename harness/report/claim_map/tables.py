@@ -14,6 +14,7 @@ from harness.report.panels import ordered
 from harness.report.run_values import layer_title
 from harness.report.selection import shown_steps, workloads
 from harness.settings.metrics import metric_text
+from harness.text.shown import shown
 from harness.text.table import Table
 from harness.text.units import milli, number, percent, times
 
@@ -248,7 +249,7 @@ def plain(value: object, factor: float) -> str:
     if value is None:
         return "not measured"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value) or "(the model itself)"
+        return shown(value) or "(the model itself)"
     return number(factor * value)
 
 
@@ -277,7 +278,7 @@ def sources_table(claim_map: ClaimMap) -> Table:
     for cell in claim_map.cells:
         one = cell.baseline
         places, devices, kinds = found.setdefault(one.source, ({}, {}, {}))
-        places[one.locator], devices[one.device], kinds[one.kind] = None, None, None
+        places[one.locator], devices[shown(one.device)], kinds[one.kind] = None, None, None
     rows = tuple(
         (source, "; ".join(filter(None, places)), ", ".join(devices), ", ".join(kinds))
         for source, (places, devices, kinds) in sorted(found.items())
