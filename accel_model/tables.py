@@ -131,10 +131,15 @@ def check_kind(where: str, values: np.ndarray, dtype: np.dtype) -> None:
 def first_row(values: np.ndarray, wrong: np.ndarray) -> tuple[int, Any]:
     """(row, value) of the first of `values` that is `wrong`, bool of the same shape; rows are on the last axis."""
     place = tuple(np.argwhere(wrong)[0]) if values.ndim else ()
-    return (int(place[-1]) if place else 0), values[place].item()
+    value = values[place]
+    return (int(place[-1]) if place else 0), value.item() if isinstance(value, np.generic | np.ndarray) else value
 
 
 def _first_odd(values):
     """(row, value) of the first value that is no finite whole number, or of the first one where that cannot be told."""
-    odd = ~np.isfinite(values) | (values != np.floor(values)) if values.dtype.kind == "f" else np.zeros(values.shape)
+    odd = np.zeros(values.shape, dtype=bool)
+    if values.dtype.kind == "f":
+        odd = ~np.isfinite(values) | (values != np.floor(values))
+    elif values.dtype.kind == "O":
+        odd = np.frompyfunc(lambda one: not isinstance(one, int) or abs(one) > LARGEST_EXACT, 1, 1)(values).astype(bool)
     return first_row(values, odd if odd.any() else np.ones(values.shape, dtype=bool))

@@ -21,7 +21,8 @@ def pages(data: bytes, start: int, length: int) -> list[tuple[bool, int, int]]:
     while at < end:
         header, at = _structure(data, at, 0)
         unpacked, packed = header.get(UNCOMPRESSED), header.get(COMPRESSED)
-        counts = [header[name].get(1) for name in (DATA_PAGE, DICTIONARY_PAGE, DATA_PAGE_V2) if name in header]
+        inner = [header[name] for name in (DATA_PAGE, DICTIONARY_PAGE, DATA_PAGE_V2) if name in header]
+        counts = [one.get(1) for one in inner if isinstance(one, dict)]
         numbers = [unpacked, packed, *counts]
         if len(counts) != 1 or not all(isinstance(one, int) and one >= 0 for one in numbers) or at + packed > end:
             raise ValueError("a page header is damaged")

@@ -31,14 +31,15 @@ def read_text(path: str | PathLike, error_type: type[AccelModelError] = TableErr
         raise error_type(f"cannot read {path}: {error.strerror or error}") from None
     if len(data) > LARGEST_FILE:
         raise error_type(f"{path} is larger than {LARGEST_FILE} bytes: give a smaller file")
-    if (at := data.find(b"\0")) >= 0:
-        line = data.count(b"\n", 0, at) + 1
-        raise error_type(f"{path}, line {line}: holds a NUL, which no text has: save it as text")
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise error_type(f"{path}, line {line}: is not text in UTF-8: save it as such") from None
+    if (at := text.find("\0")) >= 0:
+        line = text.count("\n", 0, at) + 1
+        raise error_type(f"{path}, line {line}: holds a NUL, which no text has: save it as text")
+    return text
 
 
 def limit_of(given: int | None, variable: str, default: int, error_type: type[AccelModelError] = TableError) -> int:

@@ -118,7 +118,7 @@ class _TopologyRow:
     def positive(self, column, name):
         """The whole number above 0 in `column`."""
         text = self.cells[column] if column < len(self.cells) else ""
-        if not (text.isascii() and text.isdigit() and len(text) <= 16 and 0 < int(text) <= LARGEST_EXACT):
+        if not (text.isascii() and text.isdigit() and len(text) <= 16 and int(text) > 0):
             self.fail(
                 column, f"{name} is {quoted(text)}: give a whole number above 0" if text else f"{name} is missing"
             )
@@ -218,10 +218,11 @@ def _check_exact(layers, sizes, kind):
     if kind == "conv":
         counts["pixels of its ifmap"] = sizes[0] * sizes[1] * sizes[4]
     for what, values in counts.items():
-        if values.max() > LARGEST_EXACT:
-            row = int(values.argmax())
+        if values.max() >= LARGEST_EXACT:
+            row, does = int(values.argmax()), "does" if what == "MACs" else "has"
             raise TraceError(
-                f"{layers[row].where}: the layer has {values[row]:.3g} {what}: counts are exact up to 2^53, so split it"
+                f"{layers[row].where}: the layer {does} {values[row]:.3g} {what}: counts are exact up to 2^53, so "
+                "split it"
             )
 
 

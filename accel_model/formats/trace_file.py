@@ -189,17 +189,13 @@ def _column(file, data, part, places, where, dtype):
     """One column as a numpy array, once its type is seen to be that of `dtype`, and its pages to fit its rows."""
     import pyarrow as pa
 
-    if part not in places:
-        raise TraceError(f"its {where.partition('.')[0]} table lacks the column {part}")
-    head, place = file.metadata, places[part]
+    if file.schema_arrow.names.count(part) != 1:
+        raise TraceError(f"its {where.partition('.')[0]} table lacks the column {part}, or has it twice")
     found = file.schema_arrow.field(part).type
     if not (pa.types.is_boolean(found) if dtype.kind == "b" else pa.types.is_integer(found)):
         wanted = "true or false" if dtype.kind == "b" else "whole numbers"
         raise TraceError(f"its column {where} holds {shown(found)} from row 0 on: {wanted} belong there")
-    flat = head.schema.column(place)
-    if flat.max_repetition_level or flat.max_definition_level > 1:
-        raise TraceError(f"its column {where} holds lists: one number a row belongs there")
-    rows = 0
+    head, place, rows = file.metadata, places[part], 0
     for group in map(head.row_group, range(head.num_row_groups)):
         chunk = group.column(place)
         _check_chunk(chunk, group.num_rows, data, where)

@@ -285,7 +285,7 @@ def markdown(result: Result, config: RunConfig, command: str) -> str:
     lines += [as_markdown(table) for table in tables(result, config)]
     lines += ["", "## Reasons", "", *reasons(result)] if result.comparisons else []
     lines += ["", "## Sources", ""]
-    sources = {f"{c.baseline.source}; {c.baseline.locator}" for c in result.comparisons if c.baseline.kind != "live"}
+    sources = {words.source(c.baseline) for c in result.comparisons if c.baseline.kind != "live"}
     lines += [f"- {as_markdown_text(source)}" for source in sorted(sources)] or ["None beside the live measurement."]
     return "\n".join([*lines, "", f"Made by {as_code(command)}.", ""])
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WIDTH = 220  # of output that goes to a file or a pipe
-LONGEST_LINE = 4000  # characters
-LONGEST_CELL = 1000  # characters
+LONGEST_LINE = 2000  # characters
+LONGEST_CELL = 500  # characters
 
 
 class PlainConsole:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.report.panels import Panel
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 FONT_SIZE = 9  # points
 DPI = 144  # of PNG files
+DOLLAR = re.compile(r"(?<!\\)\$")
 LONGEST_LINE = 220  # characters of a text in a picture
 COLORS = 128  # of PNG files: a third of the bytes of true colour, and no difference to the eye
 
@@ -166,7 +169,7 @@ def plain_texts(figure: Figure) -> None:
     Ticks that matplotlib words by itself are left alone: they are formulas of its own.
     """
     from matplotlib.text import Text
-    from matplotlib.ticker import FixedFormatter
+    from matplotlib.ticker import FixedFormatter, FuncFormatter
 
     sides = [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
     ticks = {id(text) for axis in sides for text in _tick_texts(axis)}
@@ -175,8 +178,13 @@ def plain_texts(figure: Figure) -> None:
             text.set_parse_math(False)
             text.set_text(_plain(text.get_text()))
     for axis in sides:
-        if isinstance(form := axis.get_major_formatter(), FixedFormatter):
-            form.seq = [_plain(label).replace("$", "\\$") for label in form.seq]  # ticks have no switch for formulas
+        if isinstance(form := axis.get_major_formatter(), FixedFormatter | FuncFormatter):
+            axis.set_major_formatter(FuncFormatter(partial(_tick, form)))
+
+
+def _tick(form, value, place):
+    """What `form` words a tick as, each dollar escaped once: ticks have no switch for formulas."""
+    return DOLLAR.sub(r"\\$", _plain(form(value, place)))
 
 
 def _tick_texts(axis):

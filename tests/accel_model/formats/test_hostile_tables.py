@@ -138,7 +138,7 @@ def test_a_trace_of_columns_that_are_no_counts_is_refused():
     for values in (np.array([2.0, np.nan]), np.array([2, 3], dtype=np.uint64), [2, 3], np.array([[2, 3]])):
         with pytest.raises(TraceError, match=r"ops\.m "):
             replace(bare, ops=replace(bare.ops, m=values))
-    for name in ("input_size", "filter_size", "stride"):
+    for name in ("input_size", "filter_size", "output_size"):
         with pytest.raises(TraceError, match=rf"ops\.{name}|elements"):
             replace(bare, ops=replace(bare.ops, **{name: np.full((3, 2), 2**30)}))
 

@@ -65,7 +65,7 @@ def test_what_is_made_here_loads(tmp_path):
 
 def test_rows_are_counted_before_they_are_read(tmp_path):
     many = packed({f.name: np.zeros(30_000_000, dtype=np.int8) for f in fields(Ops)[:2]})
-    assert len(many) < 100_000
+    assert len(many) < 1_000_000
     text = refused(made(tmp_path, ops=many), "its ops table states 30,000,000 rows of 224 bytes")
     assert "HALFSTEP_TRACE_BYTES" in text and "limit_bytes" in text
 
@@ -117,7 +117,7 @@ def test_a_member_packed_in_a_way_that_unpacks_at_once_is_refused(tmp_path):
     ("text", "says"),
     [
         ('{"schema": 1, "layers": [' + "[]," * 2_000_000 + "0]}", "or more"),
-        ('{"schema": 1, "meta": {' + ",".join(f'"{i}":0' for i in range(4_200_000)) + "}}", "or more"),
+        ('{"schema": 1, "meta": [' + "0," * 4_300_000 + "0]}", "or more"),
         ("[" * 100_000, "deeper than"),
         (json.dumps(HEAD | {"meta": json.loads('{"a":' * 200 + "0" + "}" * 200)}), "deeper than"),
         ('{"schema": 1' + "0" * 10_000 + "}", "damaged|schema"),
@@ -177,7 +177,6 @@ def test_a_column_of_another_type_or_meaning_is_named(tmp_path, key):
         ("tensors", "freed", [1, 1, 1, 0, 2, 2], r"tensors\.freed: .*\(row 3\)"),
         ("uses", "tensor", [0, 1, 2, 3, 4, 6], r"uses\.tensor holds 6 in row 5"),
         ("uses", "op", [0, 0, 1, 0, 1, 1], r"uses\.op: .*\(row 3\)"),
-        ("uses", "tensor", [0, 1, 1, 3, 4, 5], r"uses\.bytes"),
         ("uses", "bytes", [2**40] * 6, r"uses\.bytes: .*\(row 0\)"),
     ],
 )
@@ -231,11 +230,11 @@ def test_pages_state_what_they_unpack_to():
     assert pages(b"PAR1" + data, 4, len(data)) == [(True, 2**30, 5), (False, 8, 1)]
 
 
-@pytest.mark.parametrize("cut", range(1, 18, 3))
+@pytest.mark.parametrize("cut", range(1, 12, 2))
 def test_damaged_headers_are_refused(cut):
     data = page_header(8, 2, 1) + b"de"
     with pytest.raises(ValueError, match=r"page|column"):
-        pages(data[:-cut], 0, len(data) - cut if cut > 2 else len(data))
+        pages(data[:-cut], 0, len(data) - cut % 3)
     rng = np.random.default_rng(cut)
     for _ in range(300):
         noise = rng.bytes(40)
@@ -256,9 +255,8 @@ def test_a_page_that_states_more_than_its_rows_take_is_refused_before_it_is_unpa
     refused(made(tmp_path, ops=bytes(data)), "damaged|states|pages")
 
 
-BOMBS = """
-import io, json, resource, sys, time, zipfile
-import numpy as np
+BOMBS = r"""
+import pathlib, re, sys, time
 from accel_model import Trace
 from accel_model.errors import TraceError
 began = time.monotonic()
@@ -267,7 +265,8 @@ try:
     print("loaded")
 except TraceError as error:
     print("refused")
-print(time.monotonic() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+most = re.search(r"VmHWM:\s+(\d+)", pathlib.Path("/proc/self/status").read_text())[1]
+print(time.monotonic() - began, int(most) * 1024)
 """
 
 
