@@ -1,8 +1,16 @@
 """Errors that a user of the model can cause and mend."""
 
+from accel_model.formats.shown import message
+
 
 class AccelModelError(Exception):
-    """Base of every error that input to this package can cause; its text says what, where and how to fix."""
+    """Base of every error that input to this package can cause; its text says what, where and how to fix.
+
+    What it repeats of that input is bounded, and written out where a terminal would obey it.
+    """
+
+    def __init__(self, text: str = ""):
+        super().__init__(message(text))
 
 
 class TraceError(AccelModelError):

@@ -6,9 +6,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from accel_model.errors import TraceError
+from accel_model.formats.shown import quoted
 
 SCHEMA_VERSION = 1
 LARGEST_EXACT = 2**53  # beyond this an int64 count no longer survives a float64
+LARGEST_SUM = 2**62  # of a count over all rows of a table: half of what an int64 holds
 
 T = TypeVar("T")  # Ops, Tensors or Uses
 GEOMETRY = ("input_size", "filter_size", "output_size", "stride", "padding", "dilation")
@@ -87,20 +89,57 @@ def table(kind: type[T], length: int, /, **columns: Any) -> T:
     known = {f.name: f for f in fields(kind)}
     if unknown := set(columns) - set(known):
         raise TraceError(f"{kind.__name__.lower()} has no column {sorted(unknown)}: it has {sorted(known)}")
-    arrays = {}
-    for name, f in known.items():
-        dtype, rank = f.metadata["dtype"], f.metadata["rank"]
-        shape = (length,) if rank == 1 else (3, length)
-        given = np.asarray(columns.get(name, 0))
-        if given.dtype.kind not in "biu" and given.size:
-            raise TraceError(f"{kind.__name__.lower()}.{name} holds {given.dtype}: give whole numbers")
-        if given.ndim and given.shape != shape:
-            raise TraceError(f"{kind.__name__.lower()}.{name} has shape {given.shape}: give {shape}")
-        if (
-            given.size
-            and dtype.kind == "i"
-            and (given.max() > np.iinfo(dtype).max or given.min() < np.iinfo(dtype).min)
-        ):
-            raise TraceError(f"{kind.__name__.lower()}.{name} holds a value that does not fit {dtype}")
-        arrays[name] = np.array(np.broadcast_to(given.astype(dtype), shape))
-    return kind(**arrays)
+    return kind(**{name: filled(kind, name, columns.get(name, 0), length) for name in known})
+
+
+def filled(kind: type, name: str, given: Any, length: int) -> np.ndarray:
+    """The column `name` of a table of `kind` with `length` rows: an array of the column's dtype with what is `given`.
+
+    A scalar fills it. Raises TraceError, with table, column and row, for other lengths and for values that are not of
+    the column's kind or do not fit it.
+    """
+    metadata = next(f.metadata for f in fields(kind) if f.name == name)
+    dtype, where = metadata["dtype"], f"{kind.__name__.lower()}.{name}"
+    shape = (length,) if metadata["rank"] == 1 else (3, length)
+    given = np.asarray(given)
+    if given.ndim and given.shape != shape:
+        raise TraceError(f"{where} has shape {given.shape}: give {shape}")
+    check_kind(where, given, dtype)
+    if given.size and dtype.kind == "i":
+        limits = np.iinfo(dtype)
+        if given.max() > limits.max or given.min() < limits.min:
+            row, value = first_row(given, (given > limits.max) | (given < limits.min))
+            raise TraceError(f"{where} holds {value} in row {row}: a value that does not fit {dtype}")
+    return np.array(np.broadcast_to(given.astype(dtype, copy=False), shape))
+
+
+def check_kind(where: str, values: np.ndarray, dtype: np.dtype) -> None:
+    """Raise TraceError unless `values` are of the kind of `dtype`: whole numbers, or true and false (0 and 1 as well).
+
+    where: table and column.
+    """
+    if dtype.kind == "b" and values.dtype.kind in "iu" and values.size:
+        if (wrong := (values < 0) | (values > 1)).any():
+            row, value = first_row(values, wrong)
+            raise TraceError(f"{where} holds {value} in row {row}: give true or false")
+    elif values.size and values.dtype.kind not in {"b": "b", "i": "iu"}[dtype.kind]:
+        row, value = _first_odd(values)
+        wanted = "true or false" if dtype.kind == "b" else "whole numbers"
+        raise TraceError(f"{where} holds {values.dtype}, {quoted(value)} in row {row}: give {wanted}")
+
+
+def first_row(values: np.ndarray, wrong: np.ndarray) -> tuple[int, Any]:
+    """(row, value) of the first of `values` that is `wrong`, bool of the same shape; rows are on the last axis."""
+    place = tuple(np.argwhere(wrong)[0]) if values.ndim else ()
+    value = values[place]
+    return (int(place[-1]) if place else 0), value.item() if isinstance(value, np.generic | np.ndarray) else value
+
+
+def _first_odd(values):
+    """(row, value) of the first value that is no finite whole number, or of the first one where that cannot be told."""
+    odd = np.zeros(values.shape, dtype=bool)
+    if values.dtype.kind == "f":
+        odd = ~np.isfinite(values) | (values != np.floor(values))
+    elif values.dtype.kind == "O":
+        odd = np.frompyfunc(lambda one: not isinstance(one, int) or abs(one) > LARGEST_EXACT, 1, 1)(values).astype(bool)
+    return first_row(values, odd if odd.any() else np.ones(values.shape, dtype=bool))

@@ -1,7 +1,7 @@
 """Trace: what one training step does, op by op, knowing nothing of any device."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from os import PathLike
 from typing import Self
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from accel_model.errors import TraceError
 from accel_model.formats import trace_file
 from accel_model.formats.listing import ROWS, counted, listing
-from accel_model.tables import GEOMETRY, LARGEST_EXACT, Ops, Tensors, Uses, table
+from accel_model.tables import GEOMETRY, LARGEST_EXACT, LARGEST_SUM, Ops, Tensors, Uses, check_kind, first_row, table
 from accel_model.types import DTYPE_BYTES, PERSISTENT_ROLES, PRECISIONS, DType, Kind, Operand, Phase, Role, dtype_of
 
 
@@ -117,9 +117,14 @@ class Trace:
         return cls(ops, tensors, uses, meta={"source": "from_gemms"})
 
     @classmethod
-    def load(cls, path: str | PathLike) -> Self:
-        """The trace in the file at `path`; raises TraceError where it is missing, damaged or of another schema."""
-        return trace_file.load(path, cls)
+    def load(cls, path: str | PathLike, limit_bytes: int | None = None) -> Self:
+        """The trace in the file at `path`.
+
+        limit_bytes: that the file may take unpacked, refused before it does; None stands for the environment variable
+        HALFSTEP_TRACE_BYTES, or else for accel_model.formats.trace_file.LARGEST_BYTES. Raises TraceError where the file
+        is missing, damaged, larger than that or of another schema.
+        """
+        return trace_file.load(path, cls, limit_bytes)
 
     def save(self, path: str | PathLike) -> None:
         """Write the trace to one file at `path`, atomically; raises TraceError where it cannot be written."""
@@ -163,10 +168,10 @@ def _sizes(groups, m, n, k):
     """Four int64 (ops,) of sizes, or one each; raises TraceError where one is no whole number above 0."""
     sizes = [np.asarray(x) for x in (groups, m, n, k)]
     for name, size in zip(("groups", "m", "n", "k"), sizes, strict=True):
-        if size.dtype.kind not in "iu":
-            raise TraceError(f"{name} holds {size.dtype}: give whole numbers")
-        if size.size and size.min() <= 0:
-            raise TraceError(f"{name} holds {size.min()}: a GEMM needs sizes above 0")
+        check_kind(name, size, np.dtype(np.int64))
+        if size.size and (size.min() <= 0 or size.max() > LARGEST_EXACT):
+            row, value = first_row(size, (size <= 0) | (size > LARGEST_EXACT))
+            raise TraceError(f"{name} holds {value} in row {row}: a GEMM needs sizes above 0 and up to 2^53")
     try:
         return np.broadcast_arrays(*(np.atleast_1d(size).astype(np.int64) for size in sizes))
     except ValueError:
@@ -181,6 +186,8 @@ def _formats(dtype, count):
         return np.broadcast_to([dtype_of(d) for d in np.atleast_1d(dtype)], (count,)).astype(np.int64)
     except KeyError as error:
         raise TraceError(f"dtype {error} is unknown: use one of {', '.join(PRECISIONS)}") from None
+    except AttributeError:
+        raise TraceError(f"dtype holds values that are no texts: use one of {', '.join(PRECISIONS)}") from None
     except ValueError:
         raise TraceError(
             f"dtype has {np.size(dtype)} values for {count} GEMMs: give one each, or one for all"
@@ -198,9 +205,10 @@ def check_products(groups: np.ndarray, m: np.ndarray, n: np.ndarray, k: np.ndarr
 
 
 def check(trace: Trace) -> None:
-    """Raise TraceError where the tables of `trace` contradict each other."""
+    """Raise TraceError where the tables of `trace` contradict each other, or hold what is no count."""
+    for rows in (trace.ops, trace.tensors, trace.uses):
+        _check_columns(rows)
     ops, tensors, uses, count = trace.ops, trace.tensors, trace.uses, len(trace)
-    check_products(ops.groups, ops.m, ops.n, ops.k)
     bounds = [
         ("ops.layer", ops.layer, 0, len(trace.layers)),
         ("ops.name", ops.name, 0, len(trace.names)),
@@ -221,14 +229,74 @@ def check(trace: Trace) -> None:
     bounds += [("uses.bytes", uses.bytes, 0, LARGEST_EXACT)]
     for name, values, low, high in bounds:
         if values.size and (values.min() < low or values.max() >= high):
-            bad = values.min() if values.min() < low else values.max()
-            raise TraceError(f"{name} holds {bad}: values must be at least {low} and below {high}")
+            row, bad = first_row(values, (values < low) | (values >= high))
+            raise TraceError(f"{name} holds {bad} in row {row}: values must be at least {low} and below {high}")
+    check_products(ops.groups, ops.m, ops.n, ops.k)
+    _check_sums(trace)
+    _check_geometry(ops)
     sides = np.stack([ops.groups, ops.m, ops.n, ops.k])
-    if ((sides == 0).any(axis=0) & (sides > 0).any(axis=0)).any():
-        raise TraceError("an op has some of groups, m, n, k at 0: give all four above 0 for MACs, or all 0 for none")
-    if (tensors.freed < tensors.born).any():
-        raise TraceError("a tensor is freed before it is born: tensors.freed must be at least tensors.born")
-    if (np.diff(uses.op) < 0).any():
-        raise TraceError("uses are not ordered by op: sort them")
-    if (uses.bytes > tensors.bytes[uses.tensor]).any():
-        raise TraceError("a use touches more bytes than its tensor has: uses.bytes must be at most tensors.bytes")
+    _refuse_rows(
+        (sides == 0).any(axis=0) & (sides > 0).any(axis=0),
+        "ops.m: an op has some of groups, m, n, k at 0: give all four above 0 for MACs, or all 0 for none",
+    )
+    _refuse_rows(
+        tensors.freed < tensors.born,
+        "tensors.freed: a tensor is freed before it is born: tensors.freed must be at least tensors.born",
+    )
+    _refuse_rows(np.diff(uses.op, prepend=0) < 0, "uses.op: uses are not ordered by op: sort them")
+    _refuse_rows(
+        uses.bytes > tensors.bytes[uses.tensor],
+        "uses.bytes: a use touches more bytes than its tensor has: uses.bytes must be at most tensors.bytes",
+    )
+
+
+def _refuse_rows(wrong, text):
+    if wrong.any():
+        raise TraceError(f"{text} (row {int(wrong.argmax())})")
+
+
+def _check_columns(rows):
+    """Raise TraceError unless all columns of a table are arrays of its kinds and of one length."""
+    table_name, length = type(rows).__name__.lower(), None
+    for f in fields(rows):
+        values, where = getattr(rows, f.name), f"{table_name}.{f.name}"
+        if not isinstance(values, np.ndarray):
+            raise TraceError(f"{where} is a {type(values).__name__}: give a numpy array")
+        length = values.shape[-1] if length is None and values.ndim else length
+        shape = (length,) if f.metadata["rank"] == 1 else (3, length)
+        if values.shape != shape:
+            raise TraceError(f"{where} has shape {values.shape}: give {shape}")
+        check_kind(where, values, f.metadata["dtype"])
+        if values.dtype.kind == "u":
+            raise TraceError(f"{where} holds {values.dtype}: give signed whole numbers")
+
+
+def _check_sums(trace):
+    """Raise TraceError where a count would overflow int64 in its sum over all rows."""
+    ops = trace.ops
+    sums = {
+        "MACs of its ops": ops.groups.astype(np.float64) * ops.m * ops.n * ops.k,
+        "vector operations of its ops": ops.vector_ops,
+        "bytes of its tensors": trace.tensors.bytes,
+        "bytes of its uses": trace.uses.bytes,
+    }
+    for what, values in sums.items():
+        if (total := float(values.sum(dtype=np.float64))) >= LARGEST_SUM:
+            raise TraceError(f"the {what} are {total:.3g} in sum: a trace holds up to 2^62, so split it")
+
+
+def _check_geometry(ops):
+    """Raise TraceError where the pixels of an image, or the reach of a filter, pass 2^53, found without overflow."""
+    sizes = {name: np.maximum(getattr(ops, name).astype(np.float64), 1) for name in GEOMETRY}
+    batch, channels = np.maximum(ops.batch, 1).astype(np.float64), np.maximum(ops.in_channels, 1)
+    products = {
+        "input_size": sizes["input_size"].prod(axis=0) * channels * batch,
+        "output_size": sizes["output_size"].prod(axis=0) * np.maximum(ops.out_channels, 1) * batch,
+        "filter_size": sizes["filter_size"].prod(axis=0) * channels,
+        "dilation": (sizes["filter_size"] * sizes["dilation"]).max(axis=0),
+        "stride": (np.maximum(sizes["output_size"], sizes["input_size"]) * sizes["stride"]).max(axis=0),
+    }
+    for name, values in products.items():
+        if values.size and values.max() > LARGEST_EXACT:
+            row = int(values.argmax())
+            raise TraceError(f"ops.{name} in row {row} gives {values[row]:.3g} elements: counts are exact up to 2^53")

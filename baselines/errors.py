@@ -1,8 +1,17 @@
 """Errors that a user of the baselines can cause and mend."""
 
+LONGEST = 3000  # characters of an error
+
 
 class BaselineError(Exception):
-    """Base of every error that input to this package, or a device, can cause; says what, where and how to fix."""
+    """Base of every error that input to this package, or a device, can cause; says what, where and how to fix.
+
+    Of what a terminal would obey, escapes are shown.
+    """
+
+    def __init__(self, text: str = ""):
+        text = str(text)[:LONGEST]
+        super().__init__("".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text))
 
 
 class MeasurementError(BaselineError):

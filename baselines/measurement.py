@@ -145,7 +145,8 @@ class Measurement:
                 self._refuse(name, repr(value), "a number")
 
     def _refuse(self, name, value, wanted):
-        raise MeasurementError(f"measurement.{name} is {value} ({self.source}, {self.locator}): give {wanted}")
+        value, source, locator = (str(one)[:200] for one in (value, self.source, self.locator))
+        raise MeasurementError(f"measurement.{name} is {value} ({source}, {locator}): give {wanted}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import numpy as np
 from baselines.errors import BaselineError, FileError
 from baselines.measurement import Measurement
 from baselines.selection import EVERYTHING, Filter, select
-from baselines.tables import parse_object
+from baselines.tables import brief, parse_object
 from baselines.vocabulary import LIVE_CLOCKS
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -64,18 +64,22 @@ def from_json(text: str, where: str) -> Measurement:
     """
     data = parse_object(text, where, MAX_BYTES, "record the measurement again, with fewer samples if it is too large")
     if data.get("schema") != SCHEMA:
-        raise FileError(f"{where}: schema is {data.get('schema')!r}: a recorded measurement says {SCHEMA!r}")
+        raise FileError(f"{where}: schema is {brief(data.get('schema'))}: a recorded measurement says {SCHEMA!r}")
     version = data.get("schema_version")
     if version != SCHEMA_VERSION or isinstance(version, bool):
         newer = isinstance(version, int) and version > SCHEMA_VERSION
         advice = "update halfstep to read it" if newer else "record the measurement again"
-        raise FileError(f"{where}: schema_version is {version!r} and this program reads {SCHEMA_VERSION}: {advice}")
+        raise FileError(
+            f"{where}: schema_version is {brief(version)} and this program reads {SCHEMA_VERSION}: {advice}"
+        )
     if missing := [name for name in (*_HEAD, *_NAMES) if name not in data]:
         raise FileError(f"{where}: the field {missing[0]} is missing: record the measurement again")
     if unknown := sorted(set(data) - {*_HEAD, *_NAMES}):
-        raise FileError(f"{where}: no field is called {unknown[0]!r}: names and units are those of {', '.join(_NAMES)}")
+        raise FileError(
+            f"{where}: no field is called {brief(unknown[0])}: names and units are those of {', '.join(_NAMES)}"
+        )
     if data["units"] != UNITS:
-        raise FileError(f"{where}: units are {str(data['units'])[:200]}: values must be in {UNITS}")
+        raise FileError(f"{where}: units are {brief(data['units'])}: values must be in {UNITS}")
     values = {name: math.nan if data[name] is None else data[name] for name in _NAMES}
     _check_samples(values, where)
     _check_context(values, where)
@@ -86,7 +90,7 @@ def from_json(text: str, where: str) -> Measurement:
     median = data["median_step_s"]
     if not _number(median) or not math.isclose(median, measurement.step_s, rel_tol=1e-9):
         raise FileError(
-            f"{where}: median_step_s is {median!r} but the samples' median is {measurement.step_s} s: "
+            f"{where}: median_step_s is {brief(median)} but the samples' median is {measurement.step_s} s: "
             "the file was changed by hand; record the measurement again"
         )
     return measurement
@@ -133,7 +137,9 @@ def _check_samples(values, where):
             raise FileError(f"{where}: {name} has {len(value)} letters: give at most {MAX_TEXT}")
     for name, allowed in (("clock", LIVE_CLOCKS), ("confidence", ("measured",))):
         if values[name] not in allowed:
-            raise FileError(f"{where}: {name} is {values[name]!r}: a recorded measurement says {' or '.join(allowed)}")
+            raise FileError(
+                f"{where}: {name} is {brief(values[name])}: a recorded measurement says {' or '.join(allowed)}"
+            )
 
 
 def _check_context(values, where):
@@ -149,7 +155,7 @@ def _check_context(values, where):
         raise FileError(f"{where}: context.{missing[0]} is missing: record the measurement again")
     for name in ("device", "device_kind", "clock"):
         if context[name] != values[name]:
-            raise FileError(f"{where}: {name} is {values[name]!r} but context.{name} is {context[name]!r}")
+            raise FileError(f"{where}: {name} is {brief(values[name])} but context.{name} is {brief(context[name])}")
 
 
 def _number(value):

@@ -12,6 +12,8 @@ from baselines.errors import FileError
 
 DATA = Path(__file__).parent / "data"
 MAX_BYTES = 16 * 2**20
+MAX_LINES, MAX_COLUMNS = 100_000, 500
+MAX_QUOTE = 200  # letters of its input that an error repeats
 UNITS = {"tflops": 1e12, "mhz": 1e6, "gbs": 1e9, "gb": 2**30, "mb": 2**20, "w": 1}
 """{what follows the last underscore of a column's name: the SI unit's multiple that its numbers are in}."""
 
@@ -28,8 +30,8 @@ class CsvTable:
 def read_csv(path: Path | str) -> CsvTable:
     """The CSV file at `path` in UTF-8, with a head line; lines that begin with # are comments.
 
-    Raises FileError for a file that cannot be read, is larger than 16 MiB, is no such table, or holds a row with more
-    or fewer cells than its head line.
+    Raises FileError for a file that cannot be read, is larger than 16 MiB or than MAX_LINES and MAX_COLUMNS, is no such
+    table, or holds a row with more or fewer cells than its head line, or a NUL.
     """
     path = Path(path)
     try:
@@ -37,9 +39,16 @@ def read_csv(path: Path | str) -> CsvTable:
             raw = file.read(MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:
             raise FileError(f"{path} is larger than {MAX_BYTES // 2**20} MiB: give a table of published figures")
+        if raw.count(b"\n") > MAX_LINES:
+            raise FileError(f"{path} has more than {MAX_LINES:,} lines: give a table of published figures")
+        if b"\0" in raw:
+            line = raw.count(b"\n", 0, raw.index(b"\0")) + 1
+            raise FileError(f"{path}, line {line}: holds a NUL, which no text has: save it as text")
         lines = io.StringIO(raw.decode("utf-8"), newline="").readlines()
         numbers = [number for number, line in enumerate(lines, 1) if not line.startswith("#")]
         reader = csv.DictReader((lines[number - 1] for number in numbers), strict=True)
+        if len(reader.fieldnames or ()) > MAX_COLUMNS:
+            raise FileError(f"{path} has more than {MAX_COLUMNS} columns: give a table of published figures")
         rows = tuple(row | {"line": numbers[reader.line_num - 1]} for row in reader)
         head = tuple(reader.fieldnames or ())
     except OSError as error:
@@ -88,6 +97,12 @@ def unit_of(column: str) -> float:
 def bad_cell(row: dict, column: str, path: Path | str, advice: str) -> FileError:
     """The error that tells of a cell: where it is, what it holds, and what to write instead."""
     return FileError(f"{path}, line {row['line']}, column {column}: {row[column][:100]!r}: {advice}")
+
+
+def brief(value: object) -> str:
+    """A value as Python writes it, with its middle left out where that is longer than MAX_QUOTE, for errors."""
+    text = repr(value[:MAX_QUOTE] if isinstance(value, str | bytes) else value)
+    return text if len(text) <= MAX_QUOTE else f"{text[: MAX_QUOTE // 2]}...{text[-MAX_QUOTE // 4 :]}"
 
 
 def parse_object(text: str, where: str, largest_bytes: int, advice: str) -> dict:

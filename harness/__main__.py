@@ -6,6 +6,7 @@ import sys
 
 from harness import tasks
 from harness.settings import CONF
+from harness.text.shown import message
 
 
 def main() -> None:
@@ -29,7 +30,7 @@ def main() -> None:
     except Exception as error:
         if wants_traceback or (text := tasks.failures.explained(error)) is None:
             raise
-        sys.stderr.write(f"error: {text}\n")
+        sys.stderr.write(f"error: {message(text)}\n")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; finished runs are kept, and resume=true goes on with a sweep\n")

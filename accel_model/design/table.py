@@ -17,7 +17,9 @@ from accel_model.design import file
 from accel_model.design.fields import ARRAY_DEFAULTS, Setting, check_values, setting
 from accel_model.errors import DesignError
 from accel_model.formats.listing import ROWS, counted, listing
+from accel_model.formats.shown import quoted, shown
 from accel_model.silicon import energy
+from accel_model.tables import LARGEST_EXACT
 
 LARGEST_GRID = 50_000_000  # designs
 INF = float("inf")
@@ -70,7 +72,7 @@ class Design:
         return self.rows.shape[0]
 
     def __repr__(self):
-        names = sorted({str(name) for name in self.name[:1000]})
+        names = sorted({shown(name) for name in self.name[:1000]})
         return f"Design({len(self)} designs: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
 
     def __str__(self):
@@ -218,12 +220,15 @@ def combined(
 def arrays_of(given: Any, where: str) -> np.ndarray:
     """int64 (n, 3): rows, cols and cores of each array in `given`; raises DesignError."""
     try:
-        sizes = np.array([list(sizes) for sizes in given])
-        if sizes.shape[1:] != (3,) or sizes.dtype.kind not in "iu":
+        listed = [list(sizes) for sizes in given]
+        sizes = np.array(listed)
+        if sizes.shape[1:] != (3,) or sizes.dtype.kind not in "iu" or sizes.max(initial=0) > LARGEST_EXACT:
             raise ValueError
-    except (TypeError, ValueError):
+        if any(isinstance(side, bool | np.bool_) for sides in listed for side in sides):
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
         raise DesignError(
-            f"{where} gives array as {given!r}: give lists of three whole numbers, rows, cols and cores, "
+            f"{where} gives array as {quoted(given)}: give lists of three whole numbers, rows, cols and cores, "
             "such as [[32, 32, 1], [16, 16, 4]]"
         ) from None
     return sizes.astype(np.int64)

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from accel_model.formats.shown import shown
+
 ROWS = 8  # shown of a table, however long it is
 
 
@@ -33,4 +35,4 @@ def counted(count: int, noun: str) -> str:
 def _text(cell):
     if isinstance(cell, float):
         return f"{cell:,.0f}" if abs(cell) >= 9999.5 and abs(cell) < 1e15 else f"{cell:.4g}"
-    return f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)
+    return f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else shown(cell)

@@ -10,6 +10,7 @@ count unless its configuration asks for sparsity, which `scalesim_config` refuse
 Source: SCALE-Sim 3.0.0, scalesim/topology_utils.py.
 """
 
+import io
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -19,7 +20,8 @@ import numpy as np
 from accel_model.arrays import ceil_div
 from accel_model.errors import TraceError
 from accel_model.formats.atomic import write_bytes
-from accel_model.formats.reading import read_text
+from accel_model.formats.reading import limit_of, read_text
+from accel_model.formats.shown import quoted, shown
 from accel_model.tables import LARGEST_EXACT
 from accel_model.trace import Trace
 from accel_model.types import Kind, Phase
@@ -27,7 +29,10 @@ from accel_model.types import Kind, Phase
 GEMM = ("M", "N", "K")
 CONV = ("IFMAP Height", "IFMAP Width", "Filter Height", "Filter Width", "Channels", "Num Filter", "Strides")
 COLUMNS = {"gemm": GEMM, "conv": CONV}
-LARGEST_LAYERS = 1_000_000
+LARGEST_LAYERS = 1_000_000  # of a topology that is written
+MOST_LAYERS = 100_000  # of one that is read, every channel of a depthwise row counted
+LIMIT = "HALFSTEP_TOPOLOGY_LAYERS"  # environment variable that stands for MOST_LAYERS
+LONGEST_LINE = 10_000  # characters
 
 
 @dataclass(frozen=True)
@@ -39,30 +44,31 @@ class _TopologyLayer:
     where: str  # file and line
 
 
-def load_topology(path: str | PathLike, kind: str | None = None, dtype: str = "int8") -> Trace:
+def load_topology(
+    path: str | PathLike, kind: str | None = None, dtype: str = "int8", limit_layers: int | None = None
+) -> Trace:
     """The Trace of a SCALE-Sim topology file: one forward op per layer, with tensors of its own.
 
     kind: "conv", "gemm", or None to tell by the header, or else by the number of columns. dtype: a name of PRECISIONS;
-    SCALE-Sim's word is one byte. Raises TraceError, with file, line and column, for a file that is not such a topology.
+    SCALE-Sim's word is one byte. limit_layers: that it may have, a depthwise row counting its channels; None stands for
+    the environment variable HALFSTEP_TOPOLOGY_LAYERS, or else for MOST_LAYERS. Raises TraceError, with file, line and
+    column, for a file that is not such a topology.
     """
     if kind not in (None, *COLUMNS):
         raise TraceError(f"topology kind {kind!r} is unknown: use conv or gemm, or leave it out")
-    header, *rows = _rows(path)
+    limit = limit_of(limit_layers, LIMIT, MOST_LAYERS, TraceError)
+    header, *rows = _rows(path, limit)
     kind = kind or _kind(header, rows)
     _check_header(header, kind)
     layers = [_layer(row, kind, header) for row in rows]
     if not layers:
         raise TraceError(f"{path} has a header but no layer: give at least one line below it")
     if kind == "conv":
+        _check_channels(layers, limit)
         layers = [channel for layer in layers for channel in _channels(layer)]
-    if len(layers) > LARGEST_LAYERS:
-        raise TraceError(f"{path} has {len(layers)} layers: give at most {LARGEST_LAYERS}")
     sizes = np.array([layer.sizes for layer in layers], dtype=np.int64).T
+    _check_exact(layers, sizes.astype(np.float64), kind)
     m, n, k = sizes if kind == "gemm" else _as_gemm(sizes)
-    products = m.astype(np.float64) * n * k
-    if products.max() > LARGEST_EXACT:
-        where = layers[int(products.argmax())].where
-        raise TraceError(f"{where}: the layer does {products.max():.3g} MACs: counts are exact up to 2^53, so split it")
     trace = Trace.from_gemms(m, n, k, dtype=dtype)
     ops = replace(trace.ops, layer=np.arange(len(layers), dtype=np.int32))
     meta = {"source": f"SCALE-Sim {kind} topology", "file": Path(path).name}
@@ -82,7 +88,8 @@ def save_topology(trace: Trace, path: str | PathLike) -> int:
         raise TraceError(f"the trace has {count} GEMMs, groups counted: give one that has 1 to {LARGEST_LAYERS}")
     lines = ["Layer, M, N, K,"]
     for op in np.flatnonzero(ops.groups):
-        layer = "".join(c if c.isalnum() or c in "._-" else "_" for c in trace.layers[ops.layer[op]]) or "model"
+        layer = "".join(c if c.isalnum() or c in "._-" else "_" for c in shown(trace.layers[ops.layer[op]])) or "model"
+        layer = f"_{layer}" if layer.startswith("-") else layer  # which a spreadsheet would take for a formula
         name = f"{layer}.{Phase(ops.phase[op]).name.lower()}.{op}"
         sizes = f"{ops.m[op]}, {ops.n[op]}, {ops.k[op]},"
         if ops.groups[op] == 1:
@@ -112,16 +119,22 @@ class _TopologyRow:
         """The whole number above 0 in `column`."""
         text = self.cells[column] if column < len(self.cells) else ""
         if not (text.isascii() and text.isdigit() and len(text) <= 16 and int(text) > 0):
-            self.fail(column, f"{name} is {text!r}: give a whole number above 0" if text else f"{name} is missing")
+            self.fail(
+                column, f"{name} is {quoted(text)}: give a whole number above 0" if text else f"{name} is missing"
+            )
         return int(text)
 
 
-def _rows(path):
+def _rows(path, limit):
     rows = []
-    for number, line in enumerate(read_text(path, TraceError).splitlines(), 1):
-        cells = tuple(cell.strip(' \t"') for cell in line.rstrip(", \t").split(","))
+    for number, line in enumerate(io.StringIO(read_text(path, TraceError), newline=None), 1):
+        if len(line) > LONGEST_LINE:
+            raise TraceError(f"{path}, line {number}: has more than {LONGEST_LINE:,} characters: give one layer a line")
+        cells = tuple(cell.strip(' \t"') for cell in line.rstrip(", \t\n").split(","))
         if any(cells) and not (rows and cells[0].startswith("#")):
             rows.append(_TopologyRow(cells, str(path), number))
+        if len(rows) > limit + 1:
+            raise TraceError(f"{path}, line {number}: has more than {limit:,} layers: {_raised()}")
     if not rows:
         raise TraceError(f"{path} is empty: give a header and one line per layer")
     return rows
@@ -181,15 +194,43 @@ def _check_ratio(row, column):
     row.fail(column, f"the sparsity ratio is {row.cells[column]!r}: give N:M with 0 < N <= M, such as 2:4")
 
 
+def _check_channels(layers, limit):
+    """Raise TraceError where the rows become more than `limit` layers, before they do."""
+    count = 0
+    for layer in layers:
+        channels = layer.sizes[4] if "DP" in layer.name else 1
+        count += channels
+        if count > limit:
+            raise TraceError(
+                f"{layer.where}, column 6: {channels} channels of a depthwise layer make {count} layers so far, and "
+                f"at most {limit} are read: {_raised()}"
+            )
+
+
+def _raised():
+    return f"if you trust the file, raise that with {LIMIT}=... in the environment or limit_layers"
+
+
+def _check_exact(layers, sizes, kind):
+    """Raise TraceError where a layer has more MACs or elements than 2^53; sizes: float64, which does not overflow."""
+    m, n, k = sizes if kind == "gemm" else _as_gemm(sizes)
+    counts = {"MACs": m * n * k, "elements of A": m * k, "elements of B": k * n, "elements of C": m * n}
+    if kind == "conv":
+        counts["pixels of its ifmap"] = sizes[0] * sizes[1] * sizes[4]
+    for what, values in counts.items():
+        if values.max() >= LARGEST_EXACT:
+            row, does = int(values.argmax()), "does" if what == "MACs" else "has"
+            raise TraceError(
+                f"{layers[row].where}: the layer {does} {values[row]:.3g} {what}: counts are exact up to 2^53, so "
+                "split it"
+            )
+
+
 def _channels(layer):
     """The layer itself, or one layer per channel where its name marks it as depthwise."""
     if "DP" not in layer.name:
         return [layer]
     channels = layer.sizes[4]
-    if channels > LARGEST_LAYERS:
-        raise TraceError(
-            f"{layer.where}, column 6: {channels} channels: a depthwise layer takes up to {LARGEST_LAYERS}"
-        )
     sizes = (*layer.sizes[:4], 1, *layer.sizes[5:])
     return [replace(layer, name=f"{layer.name}Channel_{i}", sizes=sizes) for i in range(channels)]
 

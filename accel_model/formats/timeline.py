@@ -15,6 +15,7 @@ import numpy as np
 
 from accel_model.errors import AccelModelError
 from accel_model.formats.atomic import write_bytes
+from accel_model.formats.shown import shown
 from accel_model.report import Bound, Report
 from accel_model.trace import Trace
 from accel_model.types import Kind, Phase
@@ -62,7 +63,7 @@ def timeline(
         raise TimelineError(f"the report has no design {bad[0]}: give rows from 0 to {len(report) - 1}")
     if len(designs) * len(trace) * len(TRACKS) > LARGEST_SLICES:
         raise TimelineError(f"{len(designs)} designs of {len(trace)} ops are too many slices: give fewer designs")
-    names = [f"design {row}" for row in designs] if names is None else [str(name) for name in names]
+    names = [f"design {row}" for row in designs] if names is None else [shown(name) for name in names]
     if len(names) != len(designs):
         raise TimelineError(f"there are {len(names)} names for {len(designs)} designs: give one each")
     labels = _labels(trace)
@@ -82,7 +83,7 @@ def _labels(trace):
     ops, labels = trace.ops, []
     for layer, name, kind, phase in zip(ops.layer, ops.name, ops.kind, ops.phase, strict=True):
         what = trace.layers[layer] or trace.names[name] or Kind(kind).name.lower()
-        labels.append(f"{what} {Phase(phase).name.lower()}")
+        labels.append(f"{shown(what)} {Phase(phase).name.lower()}")
     return labels
 
 

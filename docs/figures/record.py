@@ -13,6 +13,7 @@ import io
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -296,7 +297,7 @@ def shown(arguments):
 
 def cells_of(line):
     """The texts of one row of a Markdown table."""
-    return [cell.strip().replace("\\_", "_") for cell in line.strip().strip("|").split(" | ")]
+    return [re.sub(r"\\([\\`*_\[\]<>|])", r"\1", cell.strip()) for cell in line.strip().strip("|").split(" | ")]
 
 
 def shortened(name, value):

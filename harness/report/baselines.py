@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 from baselines import Measurement
+from harness.report.words import LONGEST_SOURCE
+from harness.text.shown import shown
 from harness.text.table import Table
 from harness.text.units import digits
 
@@ -18,19 +20,19 @@ def baseline_table(title: str, measurements: list[Measurement], note: str = "") 
     )
     rows = tuple(
         (
-            one.workload or "none of them",
-            one.device,
+            shown(one.workload) or "none of them",
+            shown(one.device),
             f"{one.kind}, {one.confidence}",
             str(one.year or ""),
-            one.model,
-            one.variant,
+            shown(one.model),
+            shown(one.variant),
             str(one.batch_size or "not stated"),
-            one.precision,
+            shown(one.precision),
             one.mode,
             one.scope,
             "" if math.isnan(one.step_s) else digits(1e3 * one.step_s),
             "" if math.isnan(one.samples_per_s) else digits(one.samples_per_s),
-            f"[{numbers[one.source]}] {one.locator}".strip(),
+            f"[{numbers[one.source]}] {shown(one.locator, LONGEST_SOURCE)}".strip(),
         )
         for one in measurements
     )
@@ -40,7 +42,7 @@ def baseline_table(title: str, measurements: list[Measurement], note: str = "") 
 
 def source_lines(measurements: list[Measurement]) -> list[str]:
     """The sources of baseline_table, one numbered line each."""
-    return [f"[{number}] {source}" for number, source in enumerate(_sources(measurements), 1)]
+    return [f"[{number}] {shown(source, LONGEST_SOURCE)}" for number, source in enumerate(_sources(measurements), 1)]
 
 
 def _sources(measurements):

@@ -11,6 +11,7 @@ from accel_model import Design
 from accel_model.design.fields import Setting
 from harness.flows.explore.search import LIMITS, METRICS, Problem, State
 from harness.settings.schema import RunConfig
+from harness.text.shown import as_code, as_markdown_text, shown
 from harness.text.table import Table, as_markdown
 from harness.text.units import bare, digits, heading, ms, times
 
@@ -131,13 +132,14 @@ def markdown(found: Outcome, config: RunConfig, command: str) -> str:
     choices = "\n".join(
         f"- {axis}: {len(values)} choices, {_span(axis, values)}" for axis, values in problem.space.axes.items()
     )
-    title = f"# Designs around {problem.space.name} for {subject(config)}, {problem.precision} MAC units"
-    told = "\n".join(f"- {line}" for line in lines(found))
+    name = as_markdown_text(shown(problem.space.name))
+    title = as_markdown_text(f"Designs around {shown(problem.space.name)} for {subject(config)}")
+    told = "\n".join(f"- {as_markdown_text(line)}" for line in lines(found))
     return (
-        f"{title}\n\n{told}\n{as_markdown(table(found))}\n\n## Space\n\n{choices}\n\n"
-        f"All else is the nominal {problem.space.name}. The area is a proxy: arithmetic, registers, memory and memory "
+        f"# {title}, {problem.precision} MAC units\n\n{told}\n{as_markdown(table(found))}\n\n## Space\n\n{choices}\n\n"
+        f"All else is the nominal {name}. The area is a proxy: arithmetic, registers, memory and memory "
         f"interface, no wiring or control (accel_model/silicon/area.py).\n\n"
-        f"Made by `{command}`.\n"
+        f"Made by {as_code(command)}.\n"
     )
 
 
@@ -152,13 +154,13 @@ def answer(found: Outcome) -> str:
 def note(found: Outcome, config: RunConfig, command: str) -> str:
     """The description of the MLflow run: the answer, the picture, then the summary."""
     picture = "![Pareto front](artifact:pareto.png)\n\n" if len(found.rows["excess"]) else ""
-    return f"**{answer(found).capitalize()}.**\n\n{picture}{markdown(found, config, command)}"
+    return f"**{as_markdown_text(answer(found).capitalize())}.**\n\n{picture}{markdown(found, config, command)}"
 
 
 def subject(config: RunConfig) -> str:
     """The trace that was searched for, in words."""
     if config.task.trace:
-        return Path(config.task.trace).name
+        return shown(Path(config.task.trace).name)
     return f"{config.workload.name}, batch {config.batch_size}, {config.precision.name}"
 
 

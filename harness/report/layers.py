@@ -6,6 +6,7 @@ import numpy as np
 
 from accel_model.types import Phase
 from harness.flows.run import Result
+from harness.text.shown import shown
 from harness.text.table import Table
 from harness.text.units import digits, ms
 from harness.training.layers import PHASES, LayerTimes
@@ -63,8 +64,8 @@ def _columns(rows):
     return table
 
 
-def folded(table: dict[str, list], shown: int = SHOWN) -> dict[str, list]:
-    """`table` with only the `shown` layers that are longest on either side, in the model's order, and the sum of the
+def folded(table: dict[str, list], most: int = SHOWN) -> dict[str, list]:
+    """`table` with only the `most` layers that are longest on either side, in the model's order, and the sum of the
     others in a row that the added column "many" marks."""
     names, special = table["layer"], [i for i, name in enumerate(table["layer"]) if name == UNATTRIBUTED]
     weight = np.zeros(len(names))
@@ -72,9 +73,9 @@ def folded(table: dict[str, list], shown: int = SHOWN) -> dict[str, list]:
         seconds = np.array([value or 0.0 for value in table[side]])
         weight += seconds / (seconds.sum() or 1.0)
     ranked = [i for i in np.argsort(-weight, kind="stable").tolist() if i not in special]
-    kept, rest = sorted(ranked[:shown]), ranked[shown:]
+    kept, rest = sorted(ranked[:most]), ranked[most:]
     columns = {name: [values[i] for i in kept] for name, values in table.items()} | {"many": [False] * len(kept)}
-    columns["layer"] = [name or MODEL for name in columns["layer"]]
+    columns["layer"] = [shown(name) or MODEL for name in columns["layer"]]
     if rest:
         added = {name: _sum(values[i] for i in rest) for name, values in table.items() if name != "layer"}
         for name, value in (added | {"layer": f"({len(rest)} other layers)", "many": True}).items():

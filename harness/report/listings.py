@@ -6,17 +6,20 @@ import math
 import statistics
 
 from accel_model import Report, Trace
+from harness.text.shown import shown
 from harness.text.table import Table
 from harness.text.units import digits, ms, percent
 
+NAMED = 40  # ops without a formula that are named
 UNCOUNTED_SHARE = 0.01  # of the bytes touched, above which ops without a formula are warned of
 
 
 def trace_line(trace: Trace) -> str:
     """A trace in one line of text."""
     macs = ", ".join(f"{phase} {digits(count / 1e9)}" for phase, count in trace.macs_by_phase().items() if count)
+    name = shown(trace.meta.get("workload", "trace"))
     return (
-        f"{trace.meta.get('workload', 'trace')}: {len(trace)} ops, {len(trace.tensors.bytes)} tensors, GMACs: {macs}; "
+        f"{name}: {len(trace)} ops, {len(trace.tensors.bytes)} tensors, GMACs: {macs}; "
         f"{digits(trace.uses.bytes.sum() / 1e9)} GB touched, "
         f"{digits(trace.live_bytes().max(initial=0) / 1e9)} GB at the peak"
     )
@@ -28,7 +31,8 @@ def uncounted_line(trace: Trace) -> str:
     touched = sum(size for _, size in trace.uncounted.values())
     share = touched / max(int(trace.uses.bytes.sum()), 1)
     mark = "Warning: " if share > UNCOUNTED_SHARE else ""
-    names = ", ".join(sorted(trace.uncounted))
+    names = ", ".join(map(shown, sorted(trace.uncounted)[:NAMED]))
+    names += f" and {len(trace.uncounted) - NAMED} more" if len(trace.uncounted) > NAMED else ""
     return f"{mark}{count} ops without a formula touch {share:.2%} of the bytes: {names}." if count else ""
 
 
@@ -82,7 +86,7 @@ def sweep_table(found: dict[str, list]) -> Table:
     """The finished runs of a sweep, one row each; found: what harness.store.files.sweep_table returns."""
     columns = {
         "run": ("run", str),
-        "workload": ("workload", str),
+        "workload": ("workload", shown),
         "batch_size": ("batch", str),
         "precision": ("precision", str),
         "time/measured_step_ms": ("measured (ms)", digits),
@@ -90,12 +94,12 @@ def sweep_table(found: dict[str, list]) -> Table:
         "time/simulated_step_ms": ("simulated (ms)", digits),
         "train/accuracy_pct": ("accuracy (%)", "{:.1f}".format),
     }
-    shown = [(name, title, form) for name, (title, form) in columns.items() if name in found]
+    kept = [(name, title, form) for name, (title, form) in columns.items() if name in found]
     rows = tuple(
-        tuple("" if found[name][i] is None else form(found[name][i]) for name, _, form in shown)
+        tuple("" if found[name][i] is None else form(found[name][i]) for name, _, form in kept)
         for i in range(len(found.get("run", [])))
     )
-    return Table("Finished runs of the sweep", tuple(title for _, title, _ in shown), rows)
+    return Table("Finished runs of the sweep", tuple(title for _, title, _ in kept), rows)
 
 
 def sweep_rows(found: dict[str, list]) -> list[tuple[str, float | None, float]]:
@@ -103,7 +107,7 @@ def sweep_rows(found: dict[str, list]) -> list[tuple[str, float | None, float]]:
     measured = found.get("time/measured_step_ms")
     return [
         (
-            f"{found['workload'][i]}, b{found['batch_size'][i]}, {found['precision'][i]}",
+            f"{shown(found['workload'][i])}, b{found['batch_size'][i]}, {found['precision'][i]}",
             measured[i] if measured else None,
             found["time/simulated_step_ms"][i],
         )

@@ -11,6 +11,7 @@ from harness.judging.claims import Verdict
 from harness.report import words
 from harness.settings.metrics import metric_text
 from harness.settings.schema import ClaimConfig
+from harness.text.shown import shown
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _panel(claim_map, workload):
         place, column = _place(cell, rows, marks, batches.index(cell.step.batch_size))
         marks[place, column] = tuple(mark(claim_map.claims[verdict.claim], verdict) for verdict in cell.verdicts)
     claims = tuple(f"{name}: {words.asks(claim)}" for name, claim in claim_map.claims.items())
-    title = f"{workload}: the {claim_map.accelerator} accelerator against each baseline"
+    title = f"{shown(workload)}: the {shown(claim_map.accelerator)} accelerator against each baseline"
     return Panel(workload, title, claims, tuple(rows), tuple(batches), marks)
 
 
@@ -100,7 +101,7 @@ def _place(cell, rows, marks, column):
     one, count = cell.baseline, 1
     detail = ", ".join(filter(None, [words.precision(cell), words.mode(one), words.scope(one)]))
     while True:
-        where = f"; {one.locator or one.source}" if count > 1 else ""
+        where = f"; {shown(one.locator or one.source, words.LONGEST_SOURCE)}" if count > 1 else ""
         again = f" ({count})" if count > 2 else ""
         row = PanelRow(one.kind, words.device(one), f"{detail}{where}{again}")
         place = rows.setdefault(row, len(rows))

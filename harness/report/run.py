@@ -12,6 +12,7 @@ from harness.report import words
 from harness.report.layers import times_table
 from harness.report.listings import uncounted_line
 from harness.settings.schema import RunConfig
+from harness.text.shown import as_code, as_markdown_text, shown
 from harness.text.table import Table, as_markdown
 from harness.text.units import digits, ms, percent, times, times_in_full
 
@@ -73,7 +74,7 @@ def training_table(result: Result, config: RunConfig) -> Table:
         else "none: the data are synthetic, so only the time means something"
     )
     rows = (
-        ("device", f"{measured.device} ({measured.device_kind})"),
+        ("device", f"{shown(measured.device)} ({measured.device_kind})"),
         ("data", training.samples.name + ("" if training.samples.real else ", for timing only")),
         (
             "trained",
@@ -205,7 +206,7 @@ def ceiling_table(result: Result, config: RunConfig) -> Table:
     speedups = [speedup(claim) for claim in config.claim.values()]
     rows = tuple(
         (
-            f"{one.device} ({one.year})",
+            words.device(one),
             words.classes(one.precision),
             str(one.batch_size or "not stated"),
             digits(one.samples_per_s),
@@ -261,13 +262,14 @@ def note(result: Result, config: RunConfig, text: str, has_speedups: bool) -> st
 
     has_speedups: whether the picture of speed-ups is there.
     """
-    simulated = f"{ms(float(result.report.step_s[0]))} a step on the accelerator {result.design.name[0]}"
+    accelerator = shown(result.design.name[0])
+    simulated = f"{ms(float(result.report.step_s[0]))} a step on the accelerator {accelerator}"
     if result.training:
         measured = result.training.measurement
-        first = f"{ms(measured.step_s)} a step measured on {measured.device}, {simulated}: {ratio(result)}."
+        first = f"{ms(measured.step_s)} a step measured on {shown(measured.device)}, {simulated}: {ratio(result)}."
     else:
         first = f"{simulated[0].upper()}{simulated[1:]}; nothing was trained here."
-    lines = [f"**{first}** {' '.join(headline(result, config))}", ""]
+    lines = [f"**{as_markdown_text(first)}** {' '.join(map(as_markdown_text, headline(result, config)))}", ""]
     lines += ["![Speed-up over each device](artifact:speedups.png)", ""] if has_speedups else []
     lines += ["![Time by layer](artifact:layers.png)", ""]
     lines.append("Layer by layer: [layers_table.json](artifact:layers_table.json).")
@@ -276,21 +278,26 @@ def note(result: Result, config: RunConfig, text: str, has_speedups: bool) -> st
 
 def markdown(result: Result, config: RunConfig, command: str) -> str:
     """The whole summary as Markdown."""
-    lines = [f"# {config.workload.name}, batch {config.batch_size}, {config.precision.name}", ""]
-    lines += [f"- **{line}**" for line in headline(result, config)]
-    lines += [f"- {line}" for line in remarks(result, config)]
+    title = f"{config.workload.name}, batch {config.batch_size}, {config.precision.name}"
+    lines = [f"# {as_markdown_text(title)}", ""]
+    lines += [f"- **{as_markdown_text(line)}**" for line in headline(result, config)]
+    lines += [f"- {as_markdown_text(line)}" for line in remarks(result, config)]
     lines += [as_markdown(table) for table in tables(result, config)]
     lines += ["", "## Reasons", "", *reasons(result)] if result.comparisons else []
     lines += ["", "## Sources", ""]
-    sources = {f"{c.baseline.source}; {c.baseline.locator}" for c in result.comparisons if c.baseline.kind != "live"}
-    lines += [f"- {source}" for source in sorted(sources)] or ["None beside the live measurement."]
-    return "\n".join([*lines, "", f"Made by `{command}`.", ""])
+    sources = {words.source(c.baseline) for c in result.comparisons if c.baseline.kind != "live"}
+    lines += [f"- {as_markdown_text(source)}" for source in sorted(sources)] or ["None beside the live measurement."]
+    return "\n".join([*lines, "", f"Made by {as_code(command)}.", ""])
 
 
 def reasons(result: Result) -> list[str]:
     """A line for each verdict: what binds it, or why it does not count."""
+    told = "{}, batch {}, {}: {}".format
     return [
-        f"- {one.baseline.device}, batch {one.baseline.batch_size}, {verdict.claim}: {verdict.scope or verdict.reason}"
+        "- "
+        + as_markdown_text(
+            told(shown(one.baseline.device), one.baseline.batch_size, verdict.claim, verdict.scope or verdict.reason)
+        )
         for one, verdicts in zip(result.comparisons, result.verdicts, strict=True)
         for verdict in verdicts
     ]

@@ -15,6 +15,7 @@ from harness.report.layers import caption
 from harness.settings.schema import RunConfig
 from harness.store.keys import run_key
 from harness.store.pages import SECTIONS
+from harness.text.shown import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +26,7 @@ SCHEMA = 1
 
 def layer_title(result: Result) -> tuple[str, str, str]:
     """(title, name of the measured device or "", caption) of the picture of layers."""
-    device, meta = result.training.measurement.device if result.training else "", result.trace.meta
+    device, meta = shown(result.training.measurement.device) if result.training else "", result.trace.meta
     step = f"{meta['workload']}, batch {meta['batch_size']}, {meta['precision']}"
     return f"{step}: time of a training step by layer", device, caption(result.layer_times)
 
@@ -42,7 +43,7 @@ def speedup_rows(result: Result) -> list[tuple[str, float, float, float, float]]
     for one in sorted(fastest.values(), key=lambda one: -one.gain[1, 0]):
         low, middle, high = (1 + float(value) for value in one.gain[:, 0])
         row = one.baseline
-        label = f"{row.device} ({row.year or row.kind}), b{row.batch_size}, {words.classes(row.precision)}"
+        label = f"{shown(row.device)} ({row.year or row.kind}), b{row.batch_size}, {words.classes(row.precision)}"
         rows.append((label, low, middle, high, 1 / float(one.floor_ratio.min())))
     return rows
 

@@ -11,8 +11,10 @@ from harness.judging.breakeven import Answer
 from harness.judging.claims import Verdict, speedup
 from harness.settings.metrics import METRICS, metric_text
 from harness.settings.schema import ClaimConfig
+from harness.text.shown import shown
 from harness.text.units import milli, quantity, times
 
+LONGEST_SOURCE = 400  # characters
 DATASETS = {"imagenet": "ImageNet", "cifar10": "CIFAR-10", "mnist": "MNIST", "text": "text"}
 KINDS = {
     "live": "live: measured in this run",
@@ -47,7 +49,13 @@ def dataset(workload: str) -> str:
 
 def device(baseline: Measurement) -> str:
     """The baseline's device with its year."""
-    return f"{baseline.device} ({baseline.year})" if baseline.year else baseline.device
+    name = shown(baseline.device)
+    return f"{name} ({baseline.year})" if baseline.year else name
+
+
+def source(baseline: Measurement) -> str:
+    """Where the baseline's figure comes from: its source and the place in it."""
+    return "; ".join(shown(one, LONGEST_SOURCE) for one in (baseline.source, baseline.locator) if one)
 
 
 def classes(precision: str) -> str:

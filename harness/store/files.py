@@ -20,9 +20,9 @@ AWAY = "The store went away while this was logged; resume=true logged it anew."
 
 
 def write(path, data):
-    """Write text or bytes to `path` atomically; raises OutputError where the disk refuses."""
+    """Write text, in UTF-8 whatever it holds, or bytes to `path` atomically; raises OutputError where that fails."""
     try:
-        write_bytes(path, data.encode() if isinstance(data, str) else data)
+        write_bytes(path, data.encode(errors="backslashreplace") if isinstance(data, str) else data)
     except OSError as error:
         raise OutputError(
             f"cannot write {path} ({error.strerror or error}): free some space or give another folder, e.g. "

@@ -30,7 +30,7 @@ FIRST_COLUMNS = ("attributes.`Run Name`", "runDateAndNestInfo", "duration")  # t
 SMALL = "small"  # folder of the artifacts that holds the pictures of the description
 WIDEST = 900  # pixels of a picture in a description, which MLflow cuts off at its page's edge
 PICTURE = re.compile(r"!\[[^\]]*\]\(artifact:([\w./-]+\.png)\)")
-ARTIFACT = re.compile(r"\]\(artifact:([\w./-]+)\)")
+ARTIFACT = re.compile(r"(?<!\\)\]\(artifact:([\w./-]+)\)")
 
 
 def experiment_tags(experiment_id):

@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.settings.errors import TrackingError
 from harness.settings.schema import TrackingName
 from harness.store import pages
+from harness.text.shown import as_markdown_text, printable
 
 BATCH = 1000  # metrics in one call, MLflow's limit
 LONGEST_PARAM = 6000  # characters; MLflow cuts what is longer
@@ -78,6 +79,7 @@ def start(place, name, columns=()):
     """
     if place is None:
         return ""
+    name = printable(name)
     tags = {"mlflow.runName": name} | ({"sweep": place.sweep} if place.sweep else {})
     if columns:
         tags["sweep_parent"] = "true"
@@ -138,11 +140,11 @@ def log(place: Place | None, run_id: str, entry: Entry, folder: Path | None = No
         text = entry.description
         cut = "" if len(text) <= LONGEST_NOTE else "\n\nThe rest is in summary.md among the artifacts."
         note = pages.with_artifacts(text[: LONGEST_NOTE - len(cut)] + cut, place.experiment_id, run_id)
-        client.set_tag(run_id, pages.NOTE, note)
+        client.set_tag(run_id, pages.NOTE, printable(note, keep="\n"))
         if entry.answer:
-            client.set_tag(run_id, "answer", entry.answer)
+            client.set_tag(run_id, "answer", printable(entry.answer))
         for name, table in entry.tables.items():
-            client.log_table(run_id, table, name)
+            client.log_table(run_id, {column: [*map(_seen, values)] for column, values in table.items()}, name)
         for path in files:
             client.log_artifact(run_id, str(path))
         for name in pages.pictures(text):
@@ -162,7 +164,7 @@ def _log_values(client, run_id, entry):
         for step, v in (values.items() if isinstance(values, dict) else enumerate(values))
         if v is not None and math.isfinite(v)
     ]
-    entries = [Param(name, str(value)[:LONGEST_PARAM]) for name, value in entry.params.items()]
+    entries = [Param(name, printable(value)[:LONGEST_PARAM]) for name, value in entry.params.items()]
     for first in range(0, len(entries), 100):
         client.log_batch(run_id, params=entries[first : first + 100])
     for first in range(0, len(points), BATCH):
@@ -182,7 +184,7 @@ def abandon(place, run_id, status, why):
     with contextlib.suppress(TrackingError):
         if place is not None and run_id:
             with _explained(place.uri):
-                _client(place.uri).set_tag(run_id, pages.NOTE, f"Did not finish: {why}")
+                _client(place.uri).set_tag(run_id, pages.NOTE, f"Did not finish: {as_markdown_text(why)}")
         finish(place, run_id, status)
 
 
@@ -212,6 +214,10 @@ def browse(place, run_id="", artifact="", charts=False):
     if charts:
         paths["Charts"] = pages.view_path(place.experiment_id, key, charts=True)
     return lines + [f"{f'{name}:':9}{address}/#{path}" for name, path in paths.items()]
+
+
+def _seen(value):
+    return printable(value) if isinstance(value, str) else value
 
 
 def _legible(value):

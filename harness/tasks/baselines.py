@@ -12,6 +12,7 @@ from harness.settings.errors import ConfigError
 from harness.settings.fields import check, one_of
 from harness.tasks.job import Job
 from harness.text.console import console, show
+from harness.text.shown import shown
 from harness.text.table import Table
 
 NEAR = 8  # names shown of what there is
@@ -44,7 +45,7 @@ def baselines(job: Job) -> dict:
     found, lines, count = tables(config, workload, precision)
     out = console()
     show(out, found, [])
-    out.print(*lines, sep="\n", markup=False, soft_wrap=True)
+    out.print(*lines, sep="\n", soft_wrap=True)
     return {"rows": count}
 
 
@@ -89,7 +90,9 @@ def nothing(asked, kinds):
 
 def left_out_table(without):
     """The published rows that are no baselines, each with its reason."""
-    rows = tuple((one.device, one.model, one.reason, f"{one.source}; {one.locator}", one.where) for one in without)
+    rows = tuple(
+        (shown(one.device), shown(one.model), one.reason, f"{one.source}; {one.locator}", one.where) for one in without
+    )
     note = "" if rows else "None."
     return Table("Left out", ("device", "model", "why", "source", "where"), rows, note, ("where", "source"))
 

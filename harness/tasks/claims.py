@@ -30,7 +30,7 @@ def claims(job: Job) -> dict:
         claim_map = judge_all(config, *told)
         lines = deliver(claim_map, job, place, run_id)
     counts = counts_table(claim_map)
-    show(out, [counts] if counts.rows else [], [*(f"[bold]{line}[/bold]" for line in headline(claim_map)), *lines])
+    show(out, [counts] if counts.rows else [], lines, headline(claim_map))
     return {"folder": str(job.folder), "cells": len(claim_map.cells)}
 
 

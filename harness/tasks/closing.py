@@ -7,6 +7,7 @@ from harness.report.pictures.sweep import sweep
 from harness.settings.errors import OutputError, TrackingError
 from harness.store import files, tracking
 from harness.text.console import console, show
+from harness.text.shown import as_code
 from harness.text.table import as_markdown
 
 LOG = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ def close_parent(place, folder, planned):
             files.write(pictures[0], sweep(rows, f"{answer}: time of a training step, measured over simulated"))
         picture = "![Measured and simulated time of each run](artifact:sweep.png)\n" if pictures else ""
         again = "" if done == of else " The same command with `resume=true` goes on with it."
-        text = [f"**{told}.**{again} Results in `{folder}`.", "", picture, *map(as_markdown, shown), ""]
+        text = [f"**{told}.**{again} Results in {as_code(folder)}.", "", picture, *map(as_markdown, shown), ""]
         entry = tracking.Entry(
             params={"folder": folder},
             metrics={"sweep/finished_count": done, "sweep/unfinished_count": of - done},

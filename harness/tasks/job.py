@@ -16,6 +16,7 @@ from harness.store import tracking
 from harness.store.files import RESULT, read_parent
 from harness.tasks.failures import explained, forget
 from harness.text.console import progress
+from harness.text.shown import printable
 from harness.training.data.sources import schema_of
 from harness.training.target import imported
 
@@ -126,7 +127,7 @@ def tracked(job: Job, name: str, out: Any, sweep: str = "", columns: Sequence[st
         with progress(out) as (say, on_step):
 
             def told(text):
-                LOG.info(text)
+                LOG.info(printable(text))
                 say(text)
 
             yield place, run_id, (told, on_step)

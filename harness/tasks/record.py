@@ -17,12 +17,14 @@ from harness.settings.schema import RunConfig
 from harness.store import files
 from harness.tasks.job import Job
 from harness.text.console import console, progress, show
+from harness.text.shown import shown
 from harness.text.table import Table
 from harness.text.units import ms
 from harness.training.grid import GridCell, Left, grid, remaining, work_through
 from harness.training.modes import measure, plan_of
 
 LOG = logging.getLogger(__name__)
+LONGEST_NAME = 100  # letters of a device in the name of a file
 VENDORS = {"nvidia", "amd", "intel", "apple", "r", "tm", "cpu", "processor"}  # words left out of file names
 
 
@@ -63,7 +65,7 @@ def record(job: Job) -> dict:
     done = done_keys(of_device(target, name), settings.scopes) if config.resume else set()
     todo = remaining(wanted, done)
     out = console()
-    out.print(f"Recording on {name}: {_count(todo)} of {_count(wanted)} measurements to make, for {target}")
+    out.print(f"Recording on {shown(name)}: {_count(todo)} of {_count(wanted)} measurements to make, for {target}")
     written, left = recorded(todo, config, device, target, until_s, out)
     there = of_device(target, name)
     lines = [f"Recorded {len(written)} measurements in {target}"]
@@ -96,7 +98,7 @@ def recorded(
                 times = f"{ms(one.step_s)} ± {ms(one.iqr_s / 2)}, {one.samples_per_s:.4g} samples/s"
                 out.print(f"  {written[-1].stem}: {times}")
             for one in refusals:
-                out.print(f"  {cell.workload} b{cell.batch_size} {cell.precision} {one.mode}: {one.why}", markup=False)
+                out.print(f"  {cell.workload} b{cell.batch_size} {cell.precision} {one.mode}: {one.why}")
             return refusals
 
         return written, work_through(todo, measured, until_s, begin=begin)
@@ -136,7 +138,7 @@ def done_keys(measurements, scopes):
 def file_name(measurement):
     """A readable file name that tells a measurement from every other of the same device."""
     one = measurement
-    device = "_".join(word for word in _words(one.device) if word not in VENDORS) or "device"
+    device = "_".join(word for word in _words(one.device) if word not in VENDORS)[:LONGEST_NAME] or "device"
     workload = "_".join(_words(one.workload))
     return f"{device}_{workload}_b{one.batch_size}_{one.precision}_{one.mode}_{one.scope}.json"
 
@@ -160,7 +162,7 @@ def recorded_table(device_name, measurements):
             )
         )
     columns = ("workload", "precision", "batches", "modes", "unstable", "most samples/s")
-    return Table(f"Recorded on {device_name}", columns, tuple(texts))
+    return Table(f"Recorded on {shown(device_name)}", columns, tuple(texts))
 
 
 def left_table(left):

@@ -42,7 +42,7 @@ def _resumed(job, key, earlier, out):
 
 
 def deliver(result: flow.Result, job: Job, key: str, place, run_id: str) -> tuple:
-    """Write the result files, log them, and return (tables, lines) for the terminal."""
+    """Write the result files, log them, and return (tables, lines, headline) for the terminal."""
     config, folder, command = job.config, job.folder, job.command
     text = report.markdown(result, config, command)
     by_layer = layers.layer_table(result)
@@ -63,8 +63,7 @@ def deliver(result: flow.Result, job: Job, key: str, place, run_id: str) -> tupl
         answer=report.answer(result, config),
     )
     files.log(config.outputs, key, folder, place, run_id, entry)
-    lines = [f"[bold]{line}[/bold]" for line in report.headline(result, config)]
-    lines += report.remarks(result, config)
-    lines += ["", f"Results: {folder}", *([] if job.sweep else tracking.browse(place, run_id, charts=True))]
-    found = report.tables(result, config)
-    return ([] if job.sweep else [shortened(table, SHOWN) for table in found]), lines
+    lines = [*report.remarks(result, config), "", f"Results: {folder}"]
+    lines += [*([] if job.sweep else tracking.browse(place, run_id, charts=True))]
+    found = [] if job.sweep else [shortened(table, SHOWN) for table in report.tables(result, config)]
+    return found, lines, report.headline(result, config)

@@ -12,6 +12,7 @@ from harness import tasks
 from harness.settings.schema import TrackingConfig, checked
 from harness.store import files, pages, tracking
 from harness.tasks.failures import explained
+from harness.text.shown import message
 
 LOG = logging.getLogger(__name__)
 LOGGED = "run"  # the task whose jobs are logged as a sweep's
@@ -45,7 +46,9 @@ class SweepCallback(Callback):
         if job_return.status == JobStatus.FAILED and config.hydra.mode.name == "MULTIRUN":
             error = job_return._return_value
             overrides = " ".join(config.hydra.overrides.task)
-            LOG.error("the run %s failed: %s", overrides or "with default settings", explained(error) or repr(error))
+            LOG.error(
+                "the run %s failed: %s", overrides or "with default settings", message(explained(error) or repr(error))
+            )
 
 
 def planned_jobs(hydra):

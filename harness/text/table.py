@@ -7,6 +7,8 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from harness.text.shown import as_cell, as_markdown_text
+
 
 @dataclass(frozen=True)
 class Table:
@@ -47,21 +49,22 @@ def shortened(table: Table, most: int) -> Table:
     return replace(table, rows=tuple(table.rows[i] for i in kept), note=note)
 
 
-def as_markdown(table: Table) -> str:
-    """A Table as Markdown."""
-    lines = ["", f"## {table.title}", "", _row(table.columns), _row("---" for _ in table.columns)]
-    lines += [_row(row) for row in table.rows]
-    return "\n".join(lines + (["", table.note] if table.note else []))
+def as_markdown(table: Table, but: str = "_") -> str:
+    """A Table as Markdown that shows its texts as they are; the marks of `but` stay bare in them."""
+    texts = [tuple(as_markdown_text(cell, but) for cell in row) for row in (table.columns, *table.rows)]
+    lines = ["", f"## {as_markdown_text(table.title, f'{but}|')}", "", _row(texts[0]), _row("---" for _ in texts[0])]
+    lines += map(_row, texts[1:])
+    return "\n".join(lines + (["", as_markdown_text(table.note, but)] if table.note else []))
 
 
 def as_csv(columns: Iterable[str], rows: Iterable[dict]) -> str:
-    """Rows, mappings with `columns` as keys, as CSV with a head line."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    """Rows, mappings with `columns` as keys, as CSV with a head line, in which no text is a spreadsheet's formula."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(map(as_cell, columns))
+    writer.writerows([as_cell(row.get(name, "")) for name in columns] for row in rows)
     return out.getvalue()
 
 
 def _row(cells):
-    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+    return f"| {' | '.join(cells)} |"

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 from harness.flows.claim_map.values import Cell, ClaimMap
 from harness.judging.breakeven import PARAMETERS
 from harness.judging.claims import verdict_text
 from harness.report.words import key_of
+from harness.text.table import as_csv
 
 
 def cells_csv(claim_map: ClaimMap) -> str:
     """The text of cells.csv: one row for each cell and claim, units in the column names, floats in full."""
     rows = [row(claim_map, cell, index) for cell in claim_map.cells for index in range(len(cell.verdicts))]
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, list(rows[0]) if rows else ["workload"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
+    return as_csv(list(rows[0]) if rows else ["workload"], rows)
 
 
 def row(claim_map: ClaimMap, cell: Cell, index: int) -> dict:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from harness.text.shown import printable
+
 if TYPE_CHECKING:
     from markupsafe import Markup
 
@@ -51,7 +53,7 @@ def linker(terms: list[Term]) -> Callable[[str], Markup]:
     used, word = set(), re.compile(rf"(?<![\w./-])({names})(?:s|es)?(?![\w-])", re.IGNORECASE)
 
     def linked(text):
-        parts, end = [], 0
+        text, parts, end = printable(text, keep="\n"), [], 0
         for match in word.finditer(text):
             term = of_name[match[1].lower()]
             if term.anchor not in used:

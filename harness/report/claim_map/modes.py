@@ -7,6 +7,7 @@ import math
 from baselines.vocabulary import MODES
 from harness.flows.claim_map.values import Cell, ClaimMap
 from harness.report import words
+from harness.text.shown import shown
 from harness.text.table import Table
 from harness.text.units import digits, duration, milli, percent, times
 
@@ -85,7 +86,7 @@ def _numbers(modes):
     eager, graphs = modes["eager"], modes["graphs"]
     one = eager.baseline
     return (
-        f"{eager.step.workload} at batch {eager.step.batch_size:,}, {one.precision}, on {one.device}: "
+        f"{eager.step.workload} at batch {eager.step.batch_size:,}, {one.precision}, on {shown(one.device)}: "
         f"{duration(eager.measured_s[1])} a step in eager mode, {duration(graphs.measured_s[1])} as a graph "
         f"({times(_gain(modes))}). The nominal design takes {duration(eager.simulated_s[1])}: "
         f"{_beside(eager)} the eager step, {_beside(graphs)} the graph."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from harness.report.claim_map.glossary import linker, terms
 from harness.report.claim_map.sections import LEGEND, Block, Section, sections
 from harness.report.pictures.canvas import DARK, LIGHT, MARKS, drawn, png, svg
 from harness.store.files import write as write_file
-from harness.text.table import Table, as_markdown
+from harness.text.shown import as_file_name, as_markdown_text, printable, shown
+from harness.text.table import as_markdown
 from harness.text.units import quantity, with_unit
 
 FEW = 8  # pictures that are not worth a process
@@ -46,8 +47,8 @@ def write(claim_map: ClaimMap, folder: Path | str, command: str, versions: dict[
     blocks = [block for part in content for block in part.blocks if block.picture]
     rendered = dict(zip((block.picture.name for block in blocks), rendered_all(blocks), strict=True))
     for name, files in rendered.items():
-        write_file(folder / PICTURES / f"{name}.png", files.png)
-        write_file(folder / PICTURES / f"{name}.svg", files.svg)
+        write_file(folder / PICTURES / f"{as_file_name(name)}.png", files.png)
+        write_file(folder / PICTURES / f"{as_file_name(name)}.svg", files.svg)
     write_file(folder / "cells.csv", cells_csv(claim_map))
     write_file(folder / "report.md", as_text(claim_map, content, command))
     write_file(folder / "report.html", as_html(claim_map, content, rendered))
@@ -77,12 +78,14 @@ def address(data: bytes) -> str:
 
 
 def as_html(claim_map: ClaimMap, content: list[Section], rendered: dict[str, Rendered]) -> str:
-    """The page as text; every value is escaped by the template."""
+    """The page as text; every value is escaped by the template, and written out where it is not seen."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         loader=PackageLoader("harness.report.claim_map"),
         autoescape=True,
+        finalize=lambda value: value if isinstance(value, Markup) else printable(value, keep="\n"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -118,9 +121,12 @@ def facts(claim_map: ClaimMap) -> str:
 
 def as_text(claim_map: ClaimMap, content: list[Section], command: str) -> str:
     """The report as Markdown, pictures as links to the files beside it."""
-    lines = [f"# Does the accelerator {escape(claim_map.accelerator)} keep its claims?", ""]
+    escape, name = partial(as_markdown_text, but=""), as_markdown_text(shown(claim_map.accelerator), but="")
+    lines = [f"# Does the accelerator {name} keep its claims?", ""]
     lines += [f"{facts(claim_map)}; {claim_map.completions:,} completions of what nobody states.", ""]
-    lines += [f"- *{escape(answer.statement)}* {answer.claim}: **{answer.short}**." for answer in answers(claim_map)]
+    lines += [
+        f"- *{escape(one.statement)}* {as_markdown_text(one.claim)}: **{one.short}**." for one in answers(claim_map)
+    ]
     lines += ["", *(f"- {escape(line)}" for line in headline(claim_map))]
     for section in content:
         lines += ["", f"## {section.title}"]
@@ -130,24 +136,12 @@ def as_text(claim_map: ClaimMap, content: list[Section], command: str) -> str:
 
 
 def _block(block):
+    escape = partial(as_markdown_text, but="")
     lines = [f"### {escape(block.heading)}"] if block.heading else []
     lines += [escape(block.text)] if block.text else []
     lines += [f"- {escape(item)}" for item in block.items]
     if block.picture:
-        lines.append(f"![{escape(block.picture.alt)}]({PICTURES}/{block.picture.name}.png)")
+        lines.append(f"![{escape(block.picture.alt)}]({PICTURES}/{as_file_name(block.picture.name)}.png)")
     if block.table:
-        lines += ([""] if lines else []) + [as_markdown(escaped(block.table)).lstrip("\n").replace("## ", "### ", 1)]
+        lines += ([""] if lines else []) + [as_markdown(block.table, but="").lstrip("\n").replace("## ", "### ", 1)]
     return lines
-
-
-def escaped(table: Table) -> Table:
-    """A Table whose texts Markdown shows as they are; as_markdown itself sees to the bars."""
-    bare = {"title": escape(table.title, "|"), "note": escape(table.note)}
-    columns = tuple(escape(column, "|") for column in table.columns)
-    return replace(table, columns=columns, rows=tuple(tuple(escape(c, "|") for c in row) for row in table.rows), **bare)
-
-
-def escape(text: str, but: str = "") -> str:
-    """A text that Markdown shows as it is, without HTML of its own; the characters of `but` stay bare."""
-    marks = {mark: f"\\{mark}" for mark in "\\`*_[]<>|" if mark not in but}
-    return " ".join(str(text).split()).translate(str.maketrans(marks))

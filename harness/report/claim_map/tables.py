@@ -14,6 +14,7 @@ from harness.report.panels import ordered
 from harness.report.run_values import layer_title
 from harness.report.selection import shown_steps, workloads
 from harness.settings.metrics import metric_text
+from harness.text.shown import shown
 from harness.text.table import Table
 from harness.text.units import milli, number, percent, times
 
@@ -81,7 +82,7 @@ def cells_table(claim_map: ClaimMap, workload: str) -> Table:
                 *(words.limit(m, v.ceiling) for m, v in zip(metrics, verdicts, strict=True)),
                 *((words.spread(verdicts[0]), verdicts[0].binding) if verdicts else ("", "")),
                 "; ".join([*scopes, *cell.remarks]),
-                "; ".join(filter(None, [one.source, one.locator])),
+                words.source(one),
             )
         )
     note = (
@@ -248,7 +249,7 @@ def plain(value: object, factor: float) -> str:
     if value is None:
         return "not measured"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value) or "(the model itself)"
+        return shown(value) or "(the model itself)"
     return number(factor * value)
 
 
@@ -277,9 +278,9 @@ def sources_table(claim_map: ClaimMap) -> Table:
     for cell in claim_map.cells:
         one = cell.baseline
         places, devices, kinds = found.setdefault(one.source, ({}, {}, {}))
-        places[one.locator], devices[one.device], kinds[one.kind] = None, None, None
+        places[shown(one.locator, words.LONGEST_SOURCE)], devices[shown(one.device)], kinds[one.kind] = None, None, None
     rows = tuple(
-        (source, "; ".join(filter(None, places)), ", ".join(devices), ", ".join(kinds))
+        (shown(source, words.LONGEST_SOURCE), "; ".join(filter(None, places)), ", ".join(devices), ", ".join(kinds))
         for source, (places, devices, kinds) in sorted(found.items())
     )
     return Table("Sources of every baseline", ("source", "where in it", "devices", "kind"), rows)

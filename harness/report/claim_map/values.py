@@ -15,6 +15,7 @@ from harness.settings.schema import RunConfig
 from harness.settings.shipped import short_name
 from harness.store.keys import run_key
 from harness.store.tracking import Entry
+from harness.text.shown import as_code, as_markdown_text, shown
 from harness.text.units import digits
 
 SCHEMA = 1
@@ -124,14 +125,14 @@ def description(claim_map: ClaimMap, command: str, maps: list[str]) -> str:
     maps: file names of the pictures.
     """
     short = " ".join(f"{one.claim} ({one.asks}): {one.short}." for one in answers(claim_map))
-    lines = [f"**{short}**", *(f"- {line}" for line in headline(claim_map))]
+    lines = [f"**{as_markdown_text(short)}**", *(f"- {as_markdown_text(line)}" for line in headline(claim_map))]
     where = [
         "[**The report**](artifact:report.html)",
         "[every cell](artifact:claim_map.json)",
         "the same as a file: [cells.csv](artifact:cells.csv)",
     ]
     pictures = [f"![Claim map](artifact:pictures/{name})" for name in maps]
-    return "\n\n".join([*lines[:1], " · ".join(where), *lines[1:], *pictures, f"Made by `{command}`."])
+    return "\n\n".join([*lines[:1], " · ".join(where), *lines[1:], *pictures, f"Made by {as_code(command)}."])
 
 
 def answer(claim_map: ClaimMap) -> str:
@@ -141,8 +142,9 @@ def answer(claim_map: ClaimMap) -> str:
 
 def series_note(claim_map: ClaimMap, name: str, precision: str, cells: Iterable[Cell]) -> str:
     """The description of one workload's run in Markdown."""
-    lines = [f"**{series_answer(claim_map, cells)}.**", ""]
-    lines.append(f"{name} at {precision} on {claim_map.accelerator}, over batch size (the step of each metric).")
+    lines = [f"**{as_markdown_text(series_answer(claim_map, cells))}.**", ""]
+    where = as_markdown_text(f"{name} at {precision} on {shown(claim_map.accelerator)}")
+    lines.append(f"{where}, over batch size (the step of each metric).")
     for index, claim in enumerate(claim_map.claims):
         texts = {}
         for cell in cells:
@@ -150,7 +152,7 @@ def series_note(claim_map: ClaimMap, name: str, precision: str, cells: Iterable[
                 word = cell.verdicts[index].outcome
                 texts[word] = texts.get(word, 0) + 1
         counted = ", ".join(f"{count} {WORDS[word]}" for word, count in texts.items()) or "no baseline decides"
-        lines.append(f"- {claim}: {counted}")
+        lines.append(f"- {as_markdown_text(claim)}: {counted}")
     lines += ["", "Every comparison: [cells.json](artifact:cells.json)."] if cells else []
     return "\n".join(lines)
 

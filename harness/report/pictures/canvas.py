@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.report.panels import Panel
+from harness.text.shown import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 FONT_SIZE = 9  # points
 DPI = 144  # of PNG files
+DOLLAR = re.compile(r"(?<!\\)\$")
+LONGEST_LINE = 220  # characters of a text in a picture
 COLORS = 128  # of PNG files: a third of the bytes of true colour, and no difference to the eye
 
 
@@ -158,11 +163,45 @@ def plain_axes(axes: Axes, axis: str = "x") -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def plain_texts(figure: Figure) -> None:
+    """Make every text of a Figure stand as it is: no formula between dollars, nothing unseen, no endless line.
+
+    Ticks that matplotlib words by itself are left alone: they are formulas of its own.
+    """
+    from matplotlib.text import Text
+    from matplotlib.ticker import FixedFormatter, FuncFormatter
+
+    sides = [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
+    ticks = {id(text) for axis in sides for text in _tick_texts(axis)}
+    for text in figure.findobj(Text):
+        if id(text) not in ticks and text.get_text():
+            text.set_parse_math(False)
+            text.set_text(_plain(text.get_text()))
+    for axis in sides:
+        if isinstance(form := axis.get_major_formatter(), FixedFormatter | FuncFormatter):
+            axis.set_major_formatter(FuncFormatter(partial(_tick, form)))
+
+
+def _tick(form, value, place):
+    """What `form` words a tick as, each dollar escaped once: ticks have no switch for formulas."""
+    return DOLLAR.sub(r"\\$", _plain(form(value, place)))
+
+
+def _tick_texts(axis):
+    ticks = [*axis.majorTicks, *axis.minorTicks]
+    return [axis.offsetText, *(text for tick in ticks for text in (tick.label1, tick.label2))]
+
+
+def _plain(text):
+    return "\n".join(shown(line, LONGEST_LINE) for line in text.split("\n"))
+
+
 def png(figure: Figure) -> bytes:
     """PNG bytes of a Figure, of at most COLORS colours; its layout is settled from then on."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
+    plain_texts(figure)
     figure.set_dpi(DPI)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -177,6 +216,7 @@ def png(figure: Figure) -> bytes:
 def svg(figure: Figure) -> bytes:
     """SVG bytes of a Figure, its texts as outlines; the same picture gives the same bytes."""
     buffer = io.BytesIO()
+    plain_texts(figure)
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 

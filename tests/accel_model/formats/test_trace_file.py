@@ -64,7 +64,7 @@ def rewritten(tmp_path, change):
     ("change", "says"),
     [
         (lambda head: head.update(schema=99), "is a trace of schema 99, this version reads schema 1"),
-        (lambda head: head.update(layers=["only one"]), "is not a valid trace: ops.layer holds 2"),
+        (lambda head: head.update(layers=["only one"]), "is not a valid trace: ops.layer holds 1 in row 1"),
         (lambda head: head.update(layers="text"), "its layers are not a list of texts"),
         (lambda head: head.update(uncounted={"z": [1]}), "its uncounted entry 'z' is not a pair"),
         (lambda head: head.pop("meta"), "its meta is not a mapping"),

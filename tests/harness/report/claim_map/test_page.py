@@ -15,10 +15,11 @@ from harness.report.claim_map import page
 from harness.report.claim_map.answers import answers, by_kind, headline
 from harness.report.claim_map.cells import cells_csv
 from harness.report.claim_map.modes import explanation
-from harness.report.claim_map.page import escape, write
+from harness.report.claim_map.page import write
 from harness.report.claim_map.tables import tables
 from harness.report.panels import panels
 from harness.settings.errors import OutputError
+from harness.text.shown import as_markdown_text
 from harness.text.table import as_markdown
 from tests.helpers import claim_maps
 from tests.helpers.page import Page
@@ -120,7 +121,7 @@ def test_page_and_markdown_say_the_same(small, written):
     for answer in answers(small):
         assert answer.short in shown and answer.short in markdown
     for table in tables(small):
-        assert table.title in shown and escape(table.title, "|") in markdown
+        assert table.title in shown and as_markdown_text(table.title, "|") in markdown
     for line in explanation(small):
         assert line in shown
 
