@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from accel_model.errors import DesignError
+from accel_model.errors import DesignError, shown
 from accel_model.tables import LARGEST_EXACT
 from accel_model.types import PRECISIONS
 
@@ -61,7 +61,7 @@ class Setting:
                 return np.array([int(number) for number in numbers], dtype=np.int64)
             return np.array(numbers, dtype=np.float64)
         except (ValueError, TypeError, OverflowError, KeyError):
-            raise DesignError(f"{where} gives {f.name} as {given!r}: give {Setting.advice(f)}") from None
+            raise DesignError(f"{where} gives {f.name} as {shown(given)}: give {Setting.advice(f)}") from None
 
     @staticmethod
     def advice(f: Field) -> str:
