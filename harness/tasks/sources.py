@@ -91,3 +91,9 @@ class CheckedPackages(ImportlibResourcesConfigSource):
 
 class TrustedPackages(ImportlibResourcesConfigSource):
     """Settings that come with a Python package."""
+
+
+for _ours in (CheckedFiles, TrustedFiles):  # the registry, in a launcher's processes too, tells sources by this name
+    _ours.__name__ = FileConfigSource.__name__
+for _ours in (CheckedPackages, TrustedPackages):
+    _ours.__name__ = ImportlibResourcesConfigSource.__name__

@@ -38,7 +38,6 @@ def test_a_package_of_another_group_is_refused(group, package):
 
 ELSEWHERE = [
     "workload: {target: evil:run}",
-    "workload: {arguments: {depth: 3}}",
     "hydra: {run: {dir: /tmp/x}}",
     "hydra: {sweep: {dir: /tmp/x}}",
     "hydra: {sweep: {subdir: ../../x}}",

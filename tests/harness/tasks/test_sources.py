@@ -117,7 +117,7 @@ def test_a_folder_of_another_brings_nothing_of_hydra_s_and_no_main_file(tmp_path
     put(tmp_path, "hydra/callbacks/evil.yaml", "evil: {_target_: evil.run}")
     put(tmp_path, "config2.yaml", "defaults: [config]")
     with pytest.raises(ConfigError, match="sets what is Hydra's"):
-        composed(tmp_path, "+hydra/callbacks=evil")
+        composed(tmp_path, "hydra/callbacks=evil")
     with initialize_config_dir(str(tmp_path), version_base="1.3"), pytest.raises(ConfigError, match="main file"):
         compose_of("config2")
 
@@ -162,7 +162,12 @@ def other(tmp_path_factory):
     """A copy of the program whose conf has files that somebody else wrote."""
     place = house(tmp_path_factory.mktemp("other"))
     for name, (where, text) in FILES.items():
-        put(place / "conf", f"{where.partition('/')[0]}/{name.replace(' ', '_')}.yaml", text)
+        own = name.replace(" ", "_")
+        put(
+            place / "conf",
+            f"{where.partition('/')[0]}/{own}.yaml",
+            text.replace("[evil]", f"[{own}]") if isinstance(text, str) else text,
+        )
     return place
 
 
@@ -203,7 +208,7 @@ def test_one_s_own_code_runs_where_the_command_line_says_so(tmp_path, monkeypatc
     monkeypatch.setenv("MARK", str(tmp_path / "mark"))
     put(tmp_path, "evil.py", EVIL)
     put(tmp_path, "conf/workload/mine.yaml", WORKLOAD.replace("harness.training.models:mlp", "evil:run"))
-    mine = ("task=capture", "--config-dir", "conf", "workload=mine", "tracking=none")
+    mine = ("--config-dir=conf", "task=capture", "workload=mine", "tracking=none")
     ended(halfstep(*mine, folder=tmp_path), "names code", "trust=true")
     assert not (tmp_path / "mark").exists()
     ended(halfstep(*mine, "trust=true", folder=tmp_path), "evil:run returned a NoneType")
@@ -238,7 +243,7 @@ def test_a_sweep_in_processes_reads_the_same_files(tmp_path):
     """The launchers' own processes get what was composed, and no file again."""
     put(tmp_path, "conf/accelerator/theirs.yaml", DESIGN.replace("name: eyeriss", "name: theirs"))
     done = halfstep(
-        *("-m", "task=capture", "--config-dir", "conf", "accelerator=theirs", "workload=mnist_mlp", "batch_size=4,8"),
+        *("-m", "--config-dir=conf", "task=capture", "accelerator=theirs", "workload=mnist_mlp", "batch_size=4,8"),
         *("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "tracking=none"),
         folder=tmp_path,
     )
