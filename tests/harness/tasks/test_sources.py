@@ -243,12 +243,13 @@ def test_a_sweep_in_processes_reads_the_same_files(tmp_path):
     """The launchers' own processes get what was composed, and no file again."""
     put(tmp_path, "conf/accelerator/theirs.yaml", DESIGN.replace("name: eyeriss", "name: theirs"))
     done = halfstep(
-        *("-m", "--config-dir=conf", "task=capture", "accelerator=theirs", "workload=mnist_mlp", "batch_size=4,8"),
-        *("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "tracking=none"),
+        *("-m", "--config-dir=conf", "task=baselines", "accelerator=theirs", "gpu=V100,P100", "tracking=none"),
+        *("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
         folder=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    assert len(list(tmp_path.glob("outputs/sweeps/*/*/*.halfstep"))) == 2
+    settings = [path.read_text() for path in tmp_path.glob("outputs/sweeps/*/*/.hydra/config.yaml")]
+    assert len(settings) == 2 and all("name: theirs" in one for one in settings)
 
 
 def test_a_bomb_among_the_tasks_does_not_hurt_another_command(tmp_path):
