@@ -20,7 +20,7 @@ from accel_model.formats.listing import ROWS, counted, listing
 from accel_model.silicon import energy
 
 LARGEST_GRID = 50_000_000  # designs
-MOST_COMPLETIONS = 1_000_000  # of one accelerator
+MOST_COMPLETIONS = 250_000  # of one accelerator
 INF = float("inf")
 
 

@@ -67,16 +67,16 @@ def is_models(module: str) -> bool:
 def _package(where, group, root, package):
     """The place in the settings that a file's values go to, as a tuple of keys."""
     own = tuple(group.split("/"))
-    if package in (None, "_group_", ".".join(own)):
+    if root not in ("claim", "experiment") and package in (None, "_group_", ".".join(own)):
         return own
     if package == "_global_" and root in GLOBAL:
         return ()
-    if root == "claim" and package.startswith("claim.") and is_name(package.removeprefix("claim.")):
-        return ("claim", package.removeprefix("claim."))
+    name = str(package).removeprefix("claim.")
+    if root == "claim" and package != name and is_name(name):
+        return ("claim", name)
     right = {"experiment": "# @package _global_", "claim": "# @package claim.NAME"}.get(root, "no such line")
-    raise ConfigError(
-        f"{where} has the package {shown(package)}: a file of the group {cut(root)} sets what is its own; write {right}"
-    )
+    has = f"the package {shown(package)}" if package else "no package"
+    raise ConfigError(f"{where} has {has}: a file of the group {cut(root)} sets what is its own; write {right}")
 
 
 def _check_defaults(where, root, entries):

@@ -17,7 +17,8 @@ from harness.settings.schema import RunConfig
 
 LONGEST = 10  # lines of an explanation by Hydra
 MOST_LINES = 12  # of any
-LONGEST_LINE = 600  # characters
+LONGEST_LINE = 500  # characters
+ENDLESS = re.compile(r"(\S{100})\S{80,}(\S{60})")  # a word that no line of a terminal takes
 LONGEST_TEXT = 240  # characters of a line by Hydra, which repeats what it was given
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on the disk, in the quota, or for a file of that size
 
@@ -35,7 +36,8 @@ def forget(error):
 def explained(error):
     """A text of at most MOST_LINES lines for an error that a user can mend, or None for a bug of the program."""
     text = _explained(error)
-    return text and "\n".join(_shortened(line, LONGEST_LINE) for line in text.splitlines()[:MOST_LINES])
+    lines = [ENDLESS.sub(r"\1...\2", line) for line in text.splitlines()[:MOST_LINES]] if text else []
+    return "\n".join(_shortened(line, LONGEST_LINE) for line in lines) or text
 
 
 def _shortened(line, longest):

@@ -38,6 +38,8 @@ class CheckedFiles(FileConfigSource):
     trusted = False
 
     def load_config(self, config_path: str) -> ConfigResult:
+        if ".." in Path(config_path).parts:
+            raise ConfigError(f"{cut(config_path)} leads out of its group: choose a file by its name")
         folder = Path(self.path).resolve()
         path = (folder / self._normalize_file_name(config_path)).resolve()
         if not path.is_file():

@@ -271,6 +271,12 @@ def test_a_file_that_holds_no_settings(values):
         check_file("evil.yaml", "accelerator", None, values)
 
 
+@pytest.mark.parametrize("group", ["claim", "experiment"])
+def test_a_claim_and_an_experiment_say_their_package(group):
+    with pytest.raises(ConfigError, match=r"no package.*write # @package"):
+        check(group, "statement: a")
+
+
 @pytest.mark.parametrize("group", GROUPS)
 def test_an_error_repeats_little_of_a_long_value(group):
     long = "y" * 5000
