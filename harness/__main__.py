@@ -1,6 +1,7 @@
 """The command line: `halfstep`, or `python -m harness`."""
 
 import os
+import re
 import signal
 import sys
 
@@ -19,6 +20,9 @@ def main() -> None:
     if {"--help", "-h"} & set(sys.argv[1:]):
         sys.stdout.write(usage())
         return
+    if any(one.startswith("--e") for one in sys.argv[1:]):
+        sys.stderr.write("error: --experimental-rerun runs what a pickle holds: give the command of the run again\n")
+        sys.exit(1)
     wants_traceback = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets exceptions through, so that they are explained here
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -50,6 +54,7 @@ def usage() -> str:
 def _application():
     import hydra
 
+    tasks.sources.install(trusted=any(re.fullmatch(r"\+{0,2}trust=true", one, re.I) for one in sys.argv[1:]))
     return hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(_job)
 
 

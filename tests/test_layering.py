@@ -40,11 +40,13 @@ HOMES = {  # the only files that may import a package, at any depth
     "matplotlib": {"harness/report/pictures/"},
     "pyarrow": {"accel_model/formats/trace_file.py", "harness/flows/explore/checkpoint.py"},  # files in Parquet
     "optuna": {"harness/flows/explore/sampler.py"},
-    "yaml": {"accel_model/design/file.py"},
+    "yaml": {"accel_model/formats/yaml_file.py"},
     "cupy": {"accel_model/arrays.py"},
     "pynvml": {"baselines/live/nvml.py"},
     "sklearn": {"harness/training/data/"},
-    "hydra": {"harness/__main__.py", "harness/tasks/failures.py", "harness/tasks/sweep.py"},
+    "hydra": {
+        *("harness/__main__.py", "harness/tasks/failures.py", "harness/tasks/sources.py", "harness/tasks/sweep.py"),
+    },
     "torch": {"baselines/live/", "harness/capture/", "harness/training/"},
 }
 MOST_ENTRIES = 14  # of a folder

@@ -3,21 +3,20 @@
 A value is a number, a text, or a mapping: `value` (the nominal one), `values` (all that nobody excludes) or `low` and
 `high` (for a quantity in which time is monotonic, whose two ends bound it), and `source`. `macs` states the MAC units
 of the whole design, which every array must have. `name`, `description` and `source` are for people.
-The one place that imports yaml.
 """
 
 from collections.abc import Mapping
 from os import PathLike
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from accel_model.design.fields import ARRAY_DEFAULTS
 from accel_model.errors import DesignError
+from accel_model.formats.shown import quoted, shown
+from accel_model.formats.yaml_file import read_yaml
 
 FOLDER = Path(__file__).resolve().parents[2] / "conf" / "accelerator"
-LARGEST_BYTES = 2**20
 FOR_PEOPLE = ("name", "description", "source")
 SPAN_KEYS = {"value", "values", "low", "high", "source"}
 
@@ -25,22 +24,16 @@ SPAN_KEYS = {"value", "values", "low", "high", "source"}
 def read(name_or_path: str | PathLike) -> tuple[dict[str, Any], str, str]:
     """(mapping, name, where) of a design file, found by its name in conf/accelerator or by its path.
 
-    Raises DesignError where it is missing, too large or not a mapping.
+    Raises DesignError where it is missing, too large or no YAML.
     """
     text = str(name_or_path)
     path = Path(text) if "/" in text or text.endswith((".yaml", ".yml")) else FOLDER / f"{text}.yaml"
-    if not path.is_file():
+    if not isfile(path):
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
-        raise DesignError(f"there is no design {text!r} at {path}: use one of {known}, or the path of a YAML file")
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise DesignError(f"{path} has {path.stat().st_size} bytes: a design file has at most {LARGEST_BYTES}")
-        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DesignError(f"cannot read {path}: {error}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise DesignError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    return mapping, path.stem, str(path)
+        raise DesignError(
+            f"there is no design {quoted(text)} at {quoted(str(path))}: use one of {known}, or the path of a YAML file"
+        )
+    return read_yaml(path, DesignError)[1], path.stem, str(path)
 
 
 def nominal(mapping: Mapping[str, Any], where: str) -> dict[str, list]:
@@ -69,24 +62,26 @@ def _as_span(key, value, where):
     """`value` as a mapping with SPAN_KEYS; a table by precision is a value."""
     if isinstance(value, dict) and set(value) & (SPAN_KEYS - {"source"}):
         if unknown := set(value) - SPAN_KEYS:
-            raise DesignError(f"{where} gives {key} the unknown part {sorted(unknown)[0]!r}: use {sorted(SPAN_KEYS)}")
+            raise DesignError(
+                f"{where} gives {shown(key)} the unknown part {quoted(min(unknown, key=str))}: use {sorted(SPAN_KEYS)}"
+            )
         return value
     return {"value": value}
 
 
 def _nominal(key, span, where):
     if "value" not in span:
-        raise DesignError(f"{where} gives {key} no nominal value: add `value`")
+        raise DesignError(f"{where} gives {shown(key)} no nominal value: add `value`")
     return span["value"]
 
 
 def _all(key, span, where):
     if "values" in span:
         if not isinstance(span["values"], list) or not span["values"]:
-            raise DesignError(f"{where} gives {key}.values as {span['values']!r}: give a list")
+            raise DesignError(f"{where} gives {shown(key)}.values as {quoted(span['values'])}: give a list")
         return span["values"]
     if ("low" in span) != ("high" in span):
-        raise DesignError(f"{where} gives {key} only one of low and high: give both")
+        raise DesignError(f"{where} gives {shown(key)} only one of low and high: give both")
     if "low" in span:
         return [span["low"], span["high"]]
     return [_nominal(key, span, where)]
@@ -94,7 +89,7 @@ def _all(key, span, where):
 
 def _check_macs(macs, values, where):
     if isinstance(macs, bool) or not isinstance(macs, int) or macs <= 0:
-        raise DesignError(f"{where} gives macs as {macs!r}: give a whole number above 0")
+        raise DesignError(f"{where} gives macs as {quoted(macs)}: give a whole number above 0")
     if "array" in values:
         arrays = values["array"]
     else:

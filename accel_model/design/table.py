@@ -22,6 +22,7 @@ from accel_model.silicon import energy
 from accel_model.tables import LARGEST_EXACT
 
 LARGEST_GRID = 50_000_000  # designs
+MOST_COMPLETIONS = 250_000  # of one accelerator
 INF = float("inf")
 
 
@@ -161,18 +162,19 @@ class Design:
         else:
             mapping, name = name_or_mapping, name or "design"
             where = f"accelerator {name}"
-        return from_choices(file.completions(mapping, where), name, where)
+        return from_choices(file.completions(mapping, where), name, where, MOST_COMPLETIONS)
 
 
-def from_choices(values: Mapping[str, Any], name: str, where: str) -> Design:
+def from_choices(values: Mapping[str, Any], name: str, where: str, most: int = LARGEST_GRID) -> Design:
     """A Design of all combinations of `values`, a mapping of field (or array) to a list of values, or one value.
 
-    where: what to name in an error. Raises DesignError for an unknown field or a value that it cannot take.
+    where: what to name in an error. most: of combinations. Raises DesignError for an unknown field or a value that it
+    cannot take.
     """
     lists = parsed(values, where)
     count = int(np.prod([len(v) for v in lists.values()], dtype=np.float64))
-    if count > LARGEST_GRID:
-        raise DesignError(f"{where} has {count} combinations: give at most {LARGEST_GRID} at a time")
+    if count > most:
+        raise DesignError(f"{where} has {count} combinations: give at most {most} at a time")
     digits, repeat = [], count
     for choices in lists.values():
         repeat //= len(choices)
@@ -184,7 +186,7 @@ def parsed(values: Mapping[str, Any], where: str) -> dict[str, np.ndarray]:
     """{field (or array): the values given for it, as an array}; raises DesignError as `from_choices` does."""
     known = {f.name: f for f in fields(Design) if f.name != "name"}
     if unknown := [key for key in values if key not in known and key != "array"]:
-        raise DesignError(f"{where} has the unknown key {unknown[0]!r}: use one of array, {', '.join(known)}")
+        raise DesignError(f"{where} has the unknown key {shown(unknown[0])}: use one of array, {', '.join(known)}")
     if clash := {"rows", "cols", "cores"} & set(values) if "array" in values else ():
         raise DesignError(f"{where} gives both array and {sorted(clash)[0]}: give one of them")
     lists = {}

@@ -11,10 +11,22 @@ from typing import Any
 from baselines.published import UNCERTAINTY_BELOW
 from baselines.vocabulary import DEVICE_KINDS, KINDS, LIVE_SCOPES, MODES
 from harness.settings.errors import ConfigError
-from harness.settings.fields import above_zero, between, check, one_of, some_of
+from harness.settings.fields import (
+    LARGEST_WHOLE,
+    above_zero,
+    between,
+    check,
+    check_name,
+    cut,
+    named,
+    one_of,
+    shown,
+    some_of,
+)
 from harness.settings.metrics import METRICS, Metric
 
 AUTOCAST = (None, "bfloat16", "float16")
+MOST_AXES = 16  # of one sample
 
 
 class OptimizerName(Enum):
@@ -49,7 +61,7 @@ class OptimizerConfig:
 class WorkloadConfig:
     """One model to train: a file in conf/workload."""
 
-    name: str
+    name: str = named()
     target: str  # module:function that takes num_classes and returns the model
     arguments: dict[str, Any]  # further arguments of target
     dataset: str  # what the model is meant to be trained on
@@ -62,10 +74,11 @@ class WorkloadConfig:
 
     def __post_init__(self):
         check(self, "workload")
-        if not self.input_shape or min(self.input_shape) <= 0:
+        shape = list(self.input_shape)
+        if not 0 < len(shape) <= MOST_AXES or min(shape) <= 0 or math.prod(shape) >= LARGEST_WHOLE:
             raise ConfigError(
-                f"workload.input_shape is {list(self.input_shape)}: "
-                f"give sizes above 0, e.g. workload.input_shape=[3,32,32]"
+                f"workload.input_shape is {cut(shape)}: "
+                f"give at most {MOST_AXES} sizes above 0, e.g. workload.input_shape=[3,32,32]"
             )
 
 
@@ -73,7 +86,7 @@ class WorkloadConfig:
 class BaselineConfig:
     """Which measured times to compare with: a file in conf/baseline."""
 
-    name: str
+    name: str = named()
     device: str  # torch device of the live measurement, auto, or none
     kinds: list[str] = some_of(KINDS, filled=False)
     modes: list[str] = some_of(MODES)  # of the live measurement
@@ -88,7 +101,7 @@ class BaselineConfig:
 class PrecisionConfig:
     """Number formats of the training step: a file in conf/precision."""
 
-    name: str
+    name: str = named()
     operands: str  # what the accelerator multiplies
     tf32: bool  # let a GPU round matrix operands to TF32
     trains: bool  # torch can train in it
@@ -135,7 +148,9 @@ class ClaimConfig:
                 f"a claim's {rule.name} is {self.threshold}: {rule.why}; give a number {limit}, e.g. {rule.example}"
             )
         if len(self.years) != 2 or self.years[0] > self.years[1]:
-            raise ConfigError(f"a claim's years are {list(self.years)}: give the first and the last, e.g. [2014, 2023]")
+            raise ConfigError(
+                f"a claim's years are {cut(list(self.years))}: give the first and the last, e.g. [2014, 2023]"
+            )
 
 
 @dataclass
@@ -148,7 +163,9 @@ class TrackingConfig:
 
     def __post_init__(self):
         if "/" in self.experiment or not self.experiment.strip():
-            raise ConfigError(f"tracking.experiment is {self.experiment!r}: give a name without a slash, e.g. halfstep")
+            raise ConfigError(
+                f"tracking.experiment is {shown(self.experiment)}: give a name without a slash, e.g. halfstep"
+            )
 
 
 @dataclass
@@ -179,7 +196,7 @@ class CompareConfig:
         ends = self.model_error_quantiles
         if len(ends) != 2 or not 0 <= ends[0] < ends[1] <= 1:
             raise ConfigError(
-                f"compare.model_error_quantiles is {list(ends)}: give two shares in order, "
+                f"compare.model_error_quantiles is {cut(list(ends))}: give two shares in order, "
                 f"e.g. compare.model_error_quantiles=[0.05,0.95]"
             )
 
@@ -200,12 +217,17 @@ class RunConfig:
     compare: CompareConfig
     resume: bool
     strict: bool
+    trust: bool  # files of conf may name code and places
     outputs: str
     batch_size: int = above_zero(64, "samples a step")
     seed: int = between(0, 2**32, 0)
 
     def __post_init__(self):
         check(self, "")
+        if "name" in self.accelerator:
+            check_name("accelerator.name", self.accelerator["name"])
+        for name in self.claim:
+            check_name("the name of a claim", name)
 
 
 SECTIONS = tuple(one.name for one in fields(RunConfig))
@@ -222,6 +244,10 @@ def checked(node: Any, schema: type, where: str) -> Any:
 
     try:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), node))
+    except RecursionError:
+        raise ConfigError(
+            f"{where or 'the settings'} lead back to themselves: give a value in place of ${{...}}"
+        ) from None
     except MissingMandatoryValue as error:
         key = error.full_key or str(error).split(":")[-1].strip()
         name = f"{where}.{key}" if where and not key.startswith(f"{where}.") else key
@@ -229,4 +255,10 @@ def checked(node: Any, schema: type, where: str) -> Any:
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None)
         name = ".".join(filter(None, (where, key)))
-        raise ConfigError(": ".join(filter(None, (name, str(error).splitlines()[0])))) from None
+        raise ConfigError(": ".join(filter(None, (name, _first_line(error))))) from None
+
+
+def _first_line(error):
+    """The first line of an error of OmegaConf, without all of an endless value."""
+    text = str(error).splitlines()[0]
+    return text if len(text) <= 240 else f"{text[:160]} ... {text[-60:]}"

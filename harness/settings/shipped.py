@@ -4,8 +4,10 @@ import re
 from fnmatch import filter as matching_names
 from functools import lru_cache
 
+from accel_model.formats.yaml_file import read_yaml
 from harness.settings import CONF
 from harness.settings.errors import ConfigError
+from harness.settings.groups import check_file
 from harness.settings.schema import PrecisionConfig, RunConfig, WorkloadConfig, checked
 
 
@@ -28,11 +30,14 @@ def matching(patterns):
     return list(dict.fromkeys(name for matched in found for name in matched))
 
 
-def load(name):
-    """The WorkloadConfig of conf/workload/NAME.yaml; raises ConfigError for a name that is none."""
+def load(name, trusted=False):
+    """The WorkloadConfig of conf/workload/NAME.yaml; raises ConfigError for a name that is none.
+
+    trusted: its file may name code of its own.
+    """
     if name not in names():
         raise ConfigError(f"there is no workload {name!r}: use one of {', '.join(names())}")
-    return _read("workload", name, WorkloadConfig)
+    return _read("workload", name, WorkloadConfig, trusted)
 
 
 @lru_cache
@@ -45,7 +50,7 @@ def precision(name):
 
 def workload_of(config: RunConfig, name: str) -> WorkloadConfig:
     """The WorkloadConfig called `name`, as the run has it where it is the run's own."""
-    return config.workload if name == config.workload.name else load(name)
+    return config.workload if name == config.workload.name else load(name, config.trust)
 
 
 def precision_of(config: RunConfig, name: str) -> PrecisionConfig:
@@ -57,9 +62,12 @@ def _files(group):
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-def _read(group, name, schema):
+def _read(group, name, schema, trusted=False):
     from omegaconf import OmegaConf
 
-    node = OmegaConf.load(CONF / group / f"{name}.yaml")
+    path = CONF / group / f"{name}.yaml"
+    text, values = read_yaml(path, ConfigError)
+    check_file(str(path), group, None, values, trusted)
+    node = OmegaConf.create(text)
     node.pop("defaults", None)
     return checked(node, schema, group)

@@ -28,7 +28,7 @@ from accel_model.formats import contents
 from harness.settings.schema import PrecisionConfig, RunConfig, WorkloadConfig
 
 ROOT = Path(__file__).resolve().parents[2]
-DECIDE_NOTHING = ("tracking", "resume", "outputs")  # settings of where results go
+DECIDE_NOTHING = ("tracking", "resume", "outputs", "trust")  # settings of where results go
 ROOMS = ("settings", "capture", "training", "judging", "flows")
 DECIDING = ("accel_model", "baselines", *(f"harness/{room}" for room in ROOMS))
 CAPTURING = ("harness/capture", "harness/training/models.py", "harness/training/step.py")

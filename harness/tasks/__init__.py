@@ -2,4 +2,4 @@
 
 from harness import on_first_use
 
-__getattr__ = on_first_use(__name__, ("closing", "failures", "job"))
+__getattr__ = on_first_use(__name__, ("closing", "failures", "job", "sources"))

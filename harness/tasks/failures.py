@@ -8,12 +8,18 @@ import traceback
 from pathlib import Path
 
 from accel_model.errors import AccelModelError
+from accel_model.formats.shown import shown
+from accel_model.formats.yaml_file import read_yaml
 from baselines.errors import BaselineError
 from harness.settings import CONF
-from harness.settings.errors import HalfstepError
+from harness.settings.errors import ConfigError, HalfstepError
 from harness.settings.schema import RunConfig
 
-LONGEST = 10  # lines of an explanation
+LONGEST = 10  # lines of an explanation by Hydra
+MOST_LINES = 12  # of any
+LONGEST_LINE = 500  # characters
+ENDLESS = re.compile(r"(\S{100})\S{80,}(\S{60})")  # a word that no line of a terminal takes
+LONGEST_TEXT = 240  # characters of a line by Hydra, which repeats what it was given
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on the disk, in the quota, or for a file of that size
 
 
@@ -28,7 +34,17 @@ def forget(error):
 
 
 def explained(error):
-    """A text of at most LONGEST lines for an error that a user can mend, or None for a bug of the program."""
+    """A text of at most MOST_LINES lines for an error that a user can mend, or None for a bug of the program."""
+    text = _explained(error)
+    lines = [ENDLESS.sub(r"\1...\2", line) for line in text.splitlines()[:MOST_LINES]] if text else []
+    return "\n".join(_shortened(line, LONGEST_LINE) for line in lines) or text
+
+
+def _shortened(line, longest):
+    return line if len(line) <= longest else f"{line[: longest * 2 // 3]} ... {line[-longest // 4 :]}"
+
+
+def _explained(error):
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -48,7 +64,20 @@ def explained(error):
             f"cannot use {Path(error.filename).absolute()} ({error.strerror}): check that it is there, is writable and "
             f"has room; results go to another folder with outputs=/another/folder"
         )
-    return None
+    return _of_composing(error)
+
+
+def _of_composing(error):
+    """A text for what Hydra raises of its own while it composes settings, None for what is raised elsewhere."""
+    if "load_configuration" not in {frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)}:
+        return None
+    if isinstance(error, RecursionError):
+        return (
+            "the settings lead back to themselves or are nested too deeply: look for files of conf whose defaults name "
+            "each other, and for long values on the command line"
+        )
+    first = next(iter(str(error).splitlines()), "")
+    return f"the settings cannot be composed ({type(error).__name__}: {_shortened(first, LONGEST_TEXT)})"
 
 
 def _of_hydra(error):
@@ -59,7 +88,7 @@ def _of_hydra(error):
     options = [line.strip() for line in lines if line.startswith("\t") and "provider=" not in line]
     text = [line for line in lines if not line.startswith("\t")]
     text = list(dict.fromkeys(line.strip() for line in text if not line.strip().startswith("object_type=")))
-    text = [line for line in text if not line.startswith("Config search path")]
+    text = [_shortened(line, LONGEST_TEXT) for line in text if not line.startswith("Config search path")]
     if options:
         text.append("  " + ", ".join(options))
     text += _near_settings(text[0]) + _inner_value(text) if text else []
@@ -82,14 +111,15 @@ def _near_settings(text):
 
 def _settings_of_tasks():
     """{setting: names of the tasks that have it} of the files in conf/task, those under `task` left out."""
-    from omegaconf import OmegaConf
-
     found = {}
     for path in sorted((CONF / "task").glob("*.yaml")):
-        values = OmegaConf.to_container(OmegaConf.load(path))
-        if "task" not in values:
+        try:
+            values = read_yaml(path, ConfigError)[1]
+        except ConfigError:
+            continue  # it is told of where it is chosen
+        if not isinstance(values, dict) or "task" not in values:
             continue  # its settings are all under task, whatever the task
-        groups = [key.strip("/") for one in values.get("defaults", ()) if isinstance(one, dict) for key in one]
+        groups = [key.strip("/") for one in values.get("defaults") or () if isinstance(one, dict) for key in one]
         values |= dict.fromkeys(groups)
         for name, value in values.items():
             inner = [f"{name}.{key}" for key in value] if isinstance(value, dict) else []
@@ -103,10 +133,9 @@ def _inner_value(text):
     found = re.match(r"Error merging override ([\w.]+)=(.*)", text[0])
     clash = found and any(line.startswith("Cannot merge DictConfig") for line in text)
     if clash and found[1].startswith("explore.space."):
-        return [
-            f"To put a range in place of a list, or a list for a range, write '~{found[1]}' '+{found[1]}={found[2]}'"
-        ]
-    return [f"It is a value with its range and source: write {found[1]}.value={found[2]}"] if clash else []
+        write = f"'~{found[1]}' '+{found[1]}={shown(found[2])}'"
+        return [f"To put a range in place of a list, or a list for a range, write {write}"]
+    return [f"It is a value with its range and source: write {found[1]}.value={shown(found[2])}"] if clash else []
 
 
 def _settings(schema, prefix=""):

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.settings.errors import ConfigError, TrackingError
+from harness.settings.fields import shown
 from harness.settings.schema import SECTIONS, RunConfig, checked
 from harness.settings.shipped import short_name
 from harness.store import tracking
@@ -79,6 +80,8 @@ def read_config(node: Any) -> RunConfig:
 
 def task_module(name: str) -> ModuleType:
     """The module of the task called `name`, found by its place; raises ConfigError where it or its function lacks."""
+    if not str(name).isidentifier():
+        raise ConfigError(f"task.name is {shown(name)}: name a file of conf/task, e.g. task=run")
     if not (HERE / f"{name}.py").is_file():
         raise ConfigError(f"task={name} has a file in conf/task and none in harness/tasks: write {_form(name)}")
     module = imported(f"{__package__}.{name}", f"task={name}", ConfigError)

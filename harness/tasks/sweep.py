@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hydra.experimental.callback import Callback
 
+from accel_model.formats.shown import shown
 from harness import tasks
 from harness.settings.schema import TrackingConfig, checked
 from harness.store import files, pages, tracking
@@ -43,9 +44,12 @@ class SweepCallback(Callback):
     def on_job_end(self, config, job_return, **_):
         from hydra.core.utils import JobStatus
 
-        if job_return.status == JobStatus.FAILED and config.hydra.mode.name == "MULTIRUN":
+        if job_return.status != JobStatus.FAILED:
+            return
+        job_return.overrides = [shown(one) for one in job_return.overrides or ()]  # Hydra repeats them before the error
+        if config.hydra.mode.name == "MULTIRUN":
             error = job_return._return_value
-            overrides = " ".join(config.hydra.overrides.task)
+            overrides = " ".join(map(shown, config.hydra.overrides.task))
             LOG.error(
                 "the run %s failed: %s", overrides or "with default settings", message(explained(error) or repr(error))
             )

@@ -4,11 +4,12 @@ import sys
 import traceback
 from collections.abc import Callable
 from importlib import import_module
-from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 
+from accel_model.formats.shown import shown
 from harness.settings.errors import CaptureError, HalfstepError
+from harness.settings.groups import is_models
 
 FORM = "write it as package.module:function, for example my_models.unet:build"
 
@@ -16,19 +17,27 @@ FORM = "write it as package.module:function, for example my_models.unet:build"
 def load_target(text: str) -> Callable:
     """The callable that `text` names as `package.module:function`, importable from the current directory too.
 
-    A dotted function (`module:Class.method`) is looked up step by step. Raises CaptureError where the module does not
-    import or raises, where there is no such attribute, and where it is not callable.
+    A dotted function (`module:Class.method`) is looked up in classes, never in a module that the named one imports.
+    Raises CaptureError where the module does not import or raises, where there is no such attribute, and where it is
+    not callable.
     """
-    where = f"workload.target={text}"
+    where = f"workload.target={shown(text)}"
     module_name, colon, attribute = text.partition(":")
     if not (module_name and colon and attribute):
         raise CaptureError(f"{where} names no function: {FORM}")
-    module = imported(module_name, where)
-    try:
-        found = attrgetter(attribute)(module)
-    except AttributeError as error:
-        choices = _choices(module if error.obj is None else error.obj)
-        raise CaptureError(f"{where}: {module_name} has no {attribute!r}. {choices}") from None
+    if not all(part.isidentifier() and not part.startswith("__") for part in attribute.split(".")):
+        raise CaptureError(f"{where} is no name: {FORM}")
+    found = module = imported(module_name, where)
+    for part in attribute.split("."):
+        if found is not module and not isinstance(found, type):
+            raise CaptureError(f"{where} looks into a {type(found).__name__}: name a function, or one of a class")
+        if not hasattr(found, part):
+            raise CaptureError(f"{where}: {module_name} has no {attribute!r}. {_choices(found)}")
+        found = getattr(found, part)
+        if isinstance(found, ModuleType):
+            raise CaptureError(f"{where}: {part} is a module that {module_name} imports: name it before the colon")
+    if is_models(module_name) and not str(getattr(found, "__module__", "")).startswith(module_name):
+        raise CaptureError(f"{where}: {module_name} imports {attribute!r} from elsewhere: name a model of its own")
     if not callable(found):
         raise CaptureError(f"{where} is a {type(found).__name__}: name a function that builds and returns the step")
     return found
