@@ -8,8 +8,8 @@ import math
 import re
 from dataclasses import dataclass, field, fields
 
-from accel_model.formats.shown import quoted, shown
 from harness.settings.errors import ConfigError
+from harness.text.shown import quoted, shown
 
 NAME = re.compile(r"[^\W_][\w.+-]{0,63}")  # what can stand in the names of files and runs
 LARGEST_WHOLE = 2**53  # above it a count is no longer exact as a float, and products of counts overflow

@@ -13,10 +13,10 @@ from math import prod
 from pathlib import PurePosixPath
 from typing import Any, get_origin
 
-from accel_model.formats.shown import quoted, shown
 from harness.settings.errors import ConfigError
 from harness.settings.fields import is_name
 from harness.settings.schema import SECTIONS, RunConfig
+from harness.text.shown import quoted, shown
 
 TRUST = "trust=true"
 MODELS = ("harness.training.models", "torchvision.models")  # whose functions build models and do nothing else

@@ -17,13 +17,13 @@ from harness.settings.fields import (
     between,
     check,
     check_name,
-    cut,
     named,
     one_of,
     shown,
     some_of,
 )
 from harness.settings.metrics import METRICS, Metric
+from harness.text.shown import shown
 
 AUTOCAST = (None, "bfloat16", "float16")
 MOST_AXES = 16  # of one sample
@@ -77,7 +77,7 @@ class WorkloadConfig:
         shape = list(self.input_shape)
         if not 0 < len(shape) <= MOST_AXES or min(shape) <= 0 or math.prod(shape) >= LARGEST_WHOLE:
             raise ConfigError(
-                f"workload.input_shape is {cut(shape)}: "
+                f"workload.input_shape is {shown(shape)}: "
                 f"give at most {MOST_AXES} sizes above 0, e.g. workload.input_shape=[3,32,32]"
             )
 
@@ -149,7 +149,7 @@ class ClaimConfig:
             )
         if len(self.years) != 2 or self.years[0] > self.years[1]:
             raise ConfigError(
-                f"a claim's years are {cut(list(self.years))}: give the first and the last, e.g. [2014, 2023]"
+                f"a claim's years are {shown(list(self.years))}: give the first and the last, e.g. [2014, 2023]"
             )
 
 
@@ -196,7 +196,7 @@ class CompareConfig:
         ends = self.model_error_quantiles
         if len(ends) != 2 or not 0 <= ends[0] < ends[1] <= 1:
             raise ConfigError(
-                f"compare.model_error_quantiles is {cut(list(ends))}: give two shares in order, "
+                f"compare.model_error_quantiles is {shown(list(ends))}: give two shares in order, "
                 f"e.g. compare.model_error_quantiles=[0.05,0.95]"
             )
 

@@ -8,12 +8,12 @@ import traceback
 from pathlib import Path
 
 from accel_model.errors import AccelModelError
-from accel_model.formats.shown import shown
 from accel_model.formats.yaml_file import read_yaml
 from baselines.errors import BaselineError
 from harness.settings import CONF
 from harness.settings.errors import ConfigError, HalfstepError
 from harness.settings.schema import RunConfig
+from harness.text.shown import shown
 
 LONGEST = 10  # lines of an explanation by Hydra
 MOST_LINES = 12  # of any

@@ -14,11 +14,11 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from accel_model.formats.shown import shown
 from accel_model.formats.yaml_file import read_yaml
 from harness.settings import CONF
 from harness.settings.errors import ConfigError
 from harness.settings.groups import TRUST, check_file
+from harness.text.shown import shown
 
 HEAD = 512  # characters in which Hydra looks for `# @package`
 OWN = ("hydra", "hydra_plugins")  # packages whose settings are Hydra's

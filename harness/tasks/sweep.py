@@ -8,12 +8,11 @@ from pathlib import Path
 
 from hydra.experimental.callback import Callback
 
-from accel_model.formats.shown import shown
 from harness import tasks
 from harness.settings.schema import TrackingConfig, checked
 from harness.store import files, pages, tracking
 from harness.tasks.failures import explained
-from harness.text.shown import message
+from harness.text.shown import message, shown
 
 LOG = logging.getLogger(__name__)
 LOGGED = "run"  # the task whose jobs are logged as a sweep's

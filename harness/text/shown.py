@@ -7,9 +7,9 @@ of files.
 import re
 from typing import Any
 
-from accel_model.formats.shown import message, printable, shown
+from accel_model.formats.shown import message, printable, quoted, shown
 
-__all__ = ["as_cell", "as_code", "as_file_name", "as_markdown_text", "message", "printable", "shown"]
+__all__ = ["as_cell", "as_code", "as_file_name", "as_markdown_text", "message", "printable", "quoted", "shown"]
 
 MARKS = "\\`*_[]<>|"  # that Markdown would obey
 FORMULA = "=+-@\t\r"  # that make a spreadsheet take a cell for a formula

@@ -7,9 +7,9 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from accel_model.formats.shown import shown
 from harness.settings.errors import CaptureError, HalfstepError
 from harness.settings.groups import is_models
+from harness.text.shown import shown
 
 FORM = "write it as package.module:function, for example my_models.unet:build"
 
