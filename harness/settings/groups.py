@@ -71,9 +71,8 @@ def _package(where, group, root, package):
         return own
     if package == "_global_" and root in GLOBAL:
         return ()
-    name = str(package).removeprefix("claim.")
-    if root == "claim" and package != name and is_name(name):
-        return ("claim", name)
+    if root == "claim" and package and package.startswith("claim.") and is_name(package.removeprefix("claim.")):
+        return ("claim", package.removeprefix("claim."))
     right = {"experiment": "# @package _global_", "claim": "# @package claim.NAME"}.get(root, "no such line")
     has = f"the package {shown(package)}" if package else "no package"
     raise ConfigError(f"{where} has {has}: a file of the group {cut(root)} sets what is its own; write {right}")
