@@ -49,7 +49,7 @@ def imported(name: str, where: str, kind: type[HalfstepError] = CaptureError) ->
     Raises `kind` where there is none, or where it does not import; where: what names it, for the error.
     """
     here = str(Path.cwd())
-    added = here not in sys.path
+    added = here not in sys.path and not is_models(name)  # those are never a folder's own
     if added:
         sys.path.insert(0, here)
     try:
