@@ -196,6 +196,8 @@ def _is_place(root, path, value):
         return ".." in parts or parts[:1] == ("/",) or re.search(r"^~|[\\:]", value) is not None
     if path == ("tracking", "uri"):
         return root != "tracking" or not isinstance(value, str) or STORE.fullmatch(value) is None
+    if path[:2] == ("workload", "arguments"):  # torchvision downloads these into the home folder
+        return len(path) == 3 and path[2].startswith(("weights", "pretrained")) and value is not False
     is_of_task = path[0] == "task" or path[0] not in SECTIONS
     return path[-1] in PLACES or (is_of_task and any(map(FILE_LIKE.search, _texts(value))))
 
