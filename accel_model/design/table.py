@@ -186,7 +186,7 @@ def parsed(values: Mapping[str, Any], where: str) -> dict[str, np.ndarray]:
     """{field (or array): the values given for it, as an array}; raises DesignError as `from_choices` does."""
     known = {f.name: f for f in fields(Design) if f.name != "name"}
     if unknown := [key for key in values if key not in known and key != "array"]:
-        raise DesignError(f"{where} has the unknown key {shown(unknown[0])}: use one of array, {', '.join(known)}")
+        raise DesignError(f"{where} has the unknown key {quoted(unknown[0])}: use one of array, {', '.join(known)}")
     if clash := {"rows", "cols", "cores"} & set(values) if "array" in values else ():
         raise DesignError(f"{where} gives both array and {sorted(clash)[0]}: give one of them")
     lists = {}

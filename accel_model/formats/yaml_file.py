@@ -5,6 +5,7 @@ names, so that a few lines cannot stand for millions of values; nothing but text
 mappings comes out. What is wrong is told with file, line and column.
 """
 
+import os
 import re
 import unicodedata
 from os import PathLike
@@ -14,8 +15,9 @@ import yaml
 
 from accel_model.formats.reading import TableError
 
-LARGEST_BYTES = 2**18
 MOST_VALUES = 4000  # of a file, keys among them, an alias with all that it names
+LIMIT = "HALFSTEP_YAML_VALUES"  # environment variable that stands for MOST_VALUES
+BYTES_PER_VALUE = 64  # of a file, comments and all
 DEEPEST = 32  # lists and mappings within each other
 LONGEST_NUMBER = 40  # characters
 LONGEST_SHOWN = 120  # characters of the file in an error
@@ -29,18 +31,21 @@ TIMESTAMP = "tag:yaml.org,2002:timestamp"
 def read_yaml(path: str | PathLike, error_type: type[Exception] = TableError) -> tuple[str, Any]:
     """(text, values) of the YAML file at `path`; a date stays a text.
 
-    Raises error_type where it cannot be read, is no YAML, or is out of LARGEST_BYTES, MOST_VALUES or DEEPEST.
+    Raises error_type where it cannot be read, is no YAML, or has more values than MOST_VALUES, or what the environment
+    variable HALFSTEP_YAML_VALUES says in its place, more than BYTES_PER_VALUE for each, or a depth above DEEPEST.
     """
+    most = _most_values(error_type)
+    largest = most * BYTES_PER_VALUE
     try:
         with open(path, "rb") as file:
-            data = file.read(LARGEST_BYTES + 1)
+            data = file.read(largest + 1)
     except OSError as error:
         raise error_type(f"cannot read {path}: {error.strerror or error}") from None
     except ValueError as error:  # a name that no file can have
         raise error_type(f"cannot read {str(path)[:LONGEST_SHOWN]!r}: {error}") from None
-    if len(data) > LARGEST_BYTES:
+    if len(data) > largest:
         raise error_type(
-            f"{path} has over {LARGEST_BYTES} bytes, the most that such a file may have: give a smaller one"
+            f"{path} has over {largest} bytes: give a smaller file, or set {LIMIT}={10 * most} if you trust it"
         )
     try:
         text = data.decode("utf-8-sig")
@@ -51,7 +56,7 @@ def read_yaml(path: str | PathLike, error_type: type[Exception] = TableError) ->
         line, column = _place(text, found.start(), "\n")
         raise error_type(f"{path}, line {line}, column {column}: holds {_named(found[0])}: remove it")
     try:
-        return text, _values(text)
+        return text, _values(text, most)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -70,8 +75,9 @@ class BoundedLoader(yaml.SafeLoader):
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
-    def __init__(self, stream):
+    def __init__(self, stream, most):
         super().__init__(stream)
+        self.most = most  # values that it may have
         self.total = 0  # values so far
         self.spans = {}  # of each closed node by its id: (values within it, depth within it)
         self.within = [[0, 0]]  # the same of each open node, outermost first
@@ -99,14 +105,22 @@ class BoundedLoader(yaml.SafeLoader):
 
     def _count(self, event, values, depth):
         self.total += values
-        if self.total > MOST_VALUES:
-            raise _flaw(event, f"more than {MOST_VALUES} values, an alias with all that it stands for: give fewer")
+        if self.total > self.most:
+            what = f"more than {self.most} values, an alias with all that it stands for"
+            raise _flaw(event, f"{what}: give fewer, or set {LIMIT}={10 * self.most} if you trust the file")
         if len(self.within) - 1 + depth > DEEPEST + 1:
             raise _flaw(event, f"lists and mappings within each other more than {DEEPEST} deep: give fewer")
 
 
-def _values(text):
-    loader = BoundedLoader(text)
+def _most_values(error_type):
+    given = os.environ.get(LIMIT) or str(MOST_VALUES)
+    if not re.fullmatch(r"[1-9]\d{0,8}", given):
+        raise error_type(f"{LIMIT} is {_short(given)!r}: give a whole number above 0, e.g. {LIMIT}={10 * MOST_VALUES}")
+    return int(given)
+
+
+def _values(text, most):
+    loader = BoundedLoader(text, most)
     try:
         return loader.get_single_data()
     finally:

@@ -72,9 +72,8 @@ def _package(where, group, root, package):
         return own
     if package == "_global_" and root in GLOBAL:
         return ()
-    name = str(package).removeprefix("claim.")
-    if root == "claim" and package != name and is_name(name):
-        return ("claim", name)
+    if root == "claim" and package and package.startswith("claim.") and is_name(package.removeprefix("claim.")):
+        return ("claim", package.removeprefix("claim."))
     right = {"experiment": "# @package _global_", "claim": "# @package claim.NAME"}.get(root, "no such line")
     has = f"the package {quoted(package)}" if package else "no package"
     raise ConfigError(f"{where} has {has}: a file of the group {shown(root)} sets what is its own; write {right}")
@@ -94,8 +93,7 @@ def _check_defaults(where, root, entries):
         ):
             form = ", or choose of a group as `- override /GROUP: NAME`" if root == "experiment" else ""
             raise ConfigError(
-                f"{where}: its defaults hold {quoted(entry)}: name another file of {shown(root)} as `- NAME`{form}; "
-                f"all "
+                f"{where}: its defaults hold {quoted(entry)}: name another file of {shown(root)} as `- NAME`{form}; all "
                 f"else is chosen on the command line, or with {TRUST} there"
             )
 
@@ -199,6 +197,8 @@ def _is_place(root, path, value):
         return ".." in parts or parts[:1] == ("/",) or re.search(r"^~|[\\:]", value) is not None
     if path == ("tracking", "uri"):
         return root != "tracking" or not isinstance(value, str) or STORE.fullmatch(value) is None
+    if path[:2] == ("workload", "arguments"):  # torchvision downloads these into the home folder
+        return len(path) == 3 and path[2].startswith(("weights", "pretrained")) and value is not False
     is_of_task = path[0] == "task" or path[0] not in SECTIONS
     return path[-1] in PLACES or (is_of_task and any(map(FILE_LIKE.search, _texts(value))))
 

@@ -9,7 +9,7 @@ from types import ModuleType
 
 from harness.settings.errors import CaptureError, HalfstepError
 from harness.settings.groups import is_models
-from harness.text.shown import shown
+from harness.text.shown import quoted, shown
 
 FORM = "write it as package.module:function, for example my_models.unet:build"
 
@@ -32,7 +32,7 @@ def load_target(text: str) -> Callable:
         if found is not module and not isinstance(found, type):
             raise CaptureError(f"{where} looks into a {type(found).__name__}: name a function, or one of a class")
         if not hasattr(found, part):
-            raise CaptureError(f"{where}: {module_name} has no {attribute!r}. {_choices(found)}")
+            raise CaptureError(f"{where}: {shown(module_name)} has no {quoted(attribute)}. {_choices(found)}")
         found = getattr(found, part)
         if isinstance(found, ModuleType):
             raise CaptureError(f"{where}: {part} is a module that {module_name} imports: name it before the colon")
@@ -49,7 +49,7 @@ def imported(name: str, where: str, kind: type[HalfstepError] = CaptureError) ->
     Raises `kind` where there is none, or where it does not import; where: what names it, for the error.
     """
     here = str(Path.cwd())
-    added = here not in sys.path
+    added = here not in sys.path and not is_models(name)  # those are never a folder's own
     if added:
         sys.path.insert(0, here)
     try:
@@ -57,9 +57,9 @@ def imported(name: str, where: str, kind: type[HalfstepError] = CaptureError) ->
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             raise kind(
-                f"{where}: there is no module {error.name!r}. Run from the folder that holds it, or install it"
+                f"{where}: there is no module {quoted(error.name)}. Run from the folder that holds it, or install it"
             ) from None
-        raise kind(f"{where}: {name} needs the module {error.name!r}, which is not installed") from None
+        raise kind(f"{where}: {shown(name)} needs the module {quoted(error.name)}, which is not installed") from None
     except SyntaxError as error:
         raise kind(f"{where} has a syntax error at {error.filename}:{error.lineno}: {error.msg}") from None
     except Exception as error:

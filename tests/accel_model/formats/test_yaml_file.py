@@ -10,7 +10,7 @@ import yaml
 
 from accel_model import Design
 from accel_model.errors import DesignError
-from accel_model.formats.yaml_file import DEEPEST, LARGEST_BYTES, MOST_VALUES, read_yaml
+from accel_model.formats.yaml_file import BYTES_PER_VALUE, DEEPEST, LIMIT, MOST_VALUES, read_yaml
 from tests.helpers.program import CONF, ROOT
 
 
@@ -41,8 +41,8 @@ BOMBS = {
     "a float of many digits": "rows: 1." + "9" * 100_000,
     "a hexadecimal number of many digits": "rows: 0x" + "f" * 50_000,
     "a number of base sixty": "rows: 1" + ":59" * 20_000,
-    "a large file": "# " + "x" * LARGEST_BYTES,
-    "a long text": "rows: " + "x" * (LARGEST_BYTES - 100),
+    "a large file": "# " + "x" * MOST_VALUES * BYTES_PER_VALUE,
+    "a long text": "rows: " + "x" * (MOST_VALUES * BYTES_PER_VALUE - 100),
     "a long key": "x" * 900 + ": 1",
     "a long tag": "rows: !" + "x" * 5000 + " 1",
     "a cyclic list": "a: &a [*a]",
@@ -164,6 +164,18 @@ def test_the_bounds_are_exact(tmp_path):
     for count, fits in ((MOST_VALUES - 1, True), (MOST_VALUES, False)):
         path.write_text("[" + "1," * count + "]")
         assert is_read(path) is fits
+
+
+def test_the_number_of_values_can_be_raised(tmp_path, monkeypatch):
+    path = tmp_path / "large.yaml"
+    path.write_text("[" + "1, " * 3 * MOST_VALUES + "]" + " " * 2 * MOST_VALUES * BYTES_PER_VALUE)
+    assert not is_read(path)
+    monkeypatch.setenv(LIMIT, str(10 * MOST_VALUES))
+    assert is_read(path)
+    for wrong in ("0", "-1", "many", "1e9", "9" * 400):
+        monkeypatch.setenv(LIMIT, wrong)
+        with pytest.raises(DesignError, match=LIMIT):
+            read_yaml(path, DesignError)
 
 
 def is_read(path):

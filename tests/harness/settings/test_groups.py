@@ -131,6 +131,13 @@ def test_a_workload_file_names_models_that_come_with_the_program(target):
     check_file("mine.yaml", "workload", None, {"target": "torchvision.models.video:r3d_18"})
 
 
+@pytest.mark.parametrize("arguments", [{"weights": "DEFAULT"}, {"weights_backbone": "x"}, {"pretrained": True}])
+def test_a_workload_file_downloads_no_weights(arguments):
+    with pytest.raises(ConfigError, match="a place"):
+        check_file("evil.yaml", "workload", None, {"arguments": arguments})
+    check_file("evil.yaml", "workload", None, {"arguments": {"weights": None, "pretrained": False, "path": "a/b"}})
+
+
 @pytest.mark.parametrize(
     "text",
     [

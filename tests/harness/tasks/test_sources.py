@@ -150,6 +150,14 @@ def test_a_good_file_of_another_is_taken(tmp_path, guarded):
     assert (found.workload.name, found.accelerator.name) == ("theirs", "theirs")
 
 
+@pytest.mark.parametrize("group", ["experiment", "task", "workload", "accelerator", "precision", "tracking"])
+def test_shipped_files_compose_as_without_the_checks(guarded, group):
+    names = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    checked = [composed(CONF, f"{group}={name}") for name in names]
+    sources.install(trusted=True)
+    assert checked == [composed(CONF, f"{group}={name}") for name in names]
+
+
 def test_the_user_s_own_words_may_refer_to_the_environment(tmp_path, guarded, monkeypatch):
     monkeypatch.setenv("BATCH", "7")
     assert int(composed(tmp_path, "batch_size=${oc.env:BATCH}").batch_size) == 7

@@ -64,3 +64,46 @@ def test_a_syntax_error_tells_the_line(module):
 def test_what_cannot_be_called_is_refused(module):
     with pytest.raises(CaptureError, match="is a int"):
         load_target(f"{module('build = 3')}:build")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "harness.training.models:torch.os.system",
+            "harness.training.models:torch",
+            "harness.training.models:nn.Module",
+        ),
+        *(
+            "torchvision.models:resnet.torch",
+            "torchvision.models.resnet:nn.Linear",
+            "os:path.join",
+            "json:decoder.scanner",
+        ),
+    ],
+)
+def test_no_module_is_walked_through(text):
+    with pytest.raises(CaptureError, match="is a module that"):
+        load_target(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("harness.training.models:lenet5.__globals__", "is no name"),
+        ("harness.training.models:__builtins__.eval", "is no name"),
+        ("harness.training.models:lenet5.real", "looks into a function"),
+        ("torchvision.models.resnet:register_model", "from elsewhere"),
+        ("harness.training.models:a b", "is no name"),
+        ("harness.training.models:" + "x" * 4000, "has no"),
+    ],
+)
+def test_what_is_no_model_of_a_module_of_models_is_refused(text, says):
+    with pytest.raises(CaptureError, match=says) as caught:
+        load_target(text)
+    assert str(caught.value).count("x") < 250
+
+
+def test_a_function_that_a_package_brings_from_its_own_parts_is_found(module):
+    inner = module("def build():\n    return 43\n")
+    assert load_target(f"{module(f'from {inner} import build')}:build")() == 43
