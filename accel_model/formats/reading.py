@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -10,6 +11,7 @@ from accel_model.errors import AccelModelError
 
 PACKAGE = Path(__file__).parents[1]
 LARGEST_FILE = 64 * 2**20  # bytes
+WHOLE = re.compile(r"\+?[0-9]+(_[0-9]+)*")
 
 
 class TableError(AccelModelError):
@@ -30,6 +32,13 @@ def read_text(path: str | PathLike, error_type: type[AccelModelError] = TableErr
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise error_type(f"{path}, line {line}: is not text in UTF-8: save it as such") from None
+
+
+def whole_number(text: str, most_digits: int = 15) -> int | None:
+    """The whole number above 0 in a text, as Python's int() reads it, or None."""
+    digits = text.strip().removeprefix("+").replace("_", "")
+    written = WHOLE.fullmatch(text.strip())
+    return int(digits) if written and len(digits) <= most_digits and int(digits) > 0 else None
 
 
 def read_table(path: str | PathLike, columns: Sequence[str]) -> list[dict[str, str]]:

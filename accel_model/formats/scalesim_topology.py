@@ -1,8 +1,9 @@
 """SCALE-Sim's topology files: convolutions or GEMMs in CSV, read into a Trace and written from one.
 
 A convolution row is `name, ifmap height, ifmap width, filter height, filter width, channels, filters, stride` and,
-where given, the stride of the width and a sparsity ratio; a GEMM row is `name, M, N, K` and, where given, a ratio. Rows
-end with a comma or not, and files have blank lines, spaces, quotes and # comments; the first line is a header.
+where given, the stride of the width and a sparsity ratio; a GEMM row is `name, M, N, K` and, where given, a ratio, or
+in a column that the header calls Batch how often the GEMM is done. Rows end with a comma or not, and files have blank
+lines, spaces, quotes, # comments and remarks behind the last comma, which SCALE-Sim drops; the first line is a header.
 
 As SCALE-Sim v3 does, a convolution has ceil((ifmap - filter) / stride) + 1 output pixels a side (the ifmap includes the
 padding), a row whose name has `DP` in it (depthwise) becomes one layer of one channel per channel, and ratios do not
@@ -10,6 +11,7 @@ count unless its configuration asks for sparsity, which `scalesim_config` refuse
 Source: SCALE-Sim 3.0.0, scalesim/topology_utils.py.
 """
 
+import re
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -19,7 +21,7 @@ import numpy as np
 from accel_model.arrays import ceil_div
 from accel_model.errors import TraceError
 from accel_model.formats.atomic import write_bytes
-from accel_model.formats.reading import read_text
+from accel_model.formats.reading import read_text, whole_number
 from accel_model.tables import LARGEST_EXACT
 from accel_model.trace import Trace
 from accel_model.types import Kind, Phase
@@ -28,6 +30,7 @@ GEMM = ("M", "N", "K")
 CONV = ("IFMAP Height", "IFMAP Width", "Filter Height", "Filter Width", "Channels", "Num Filter", "Strides")
 COLUMNS = {"gemm": GEMM, "conv": CONV}
 LARGEST_LAYERS = 1_000_000
+NUMBER = re.compile(r"[-+0-9._:\s]*")  # of a size or a ratio, right or wrong
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class _TopologyLayer:
     name: str
     sizes: tuple
     where: str  # file and line
+    count: int = 1  # how often it is done
 
 
 def load_topology(path: str | PathLike, kind: str | None = None, dtype: str = "int8") -> Trace:
@@ -59,11 +63,12 @@ def load_topology(path: str | PathLike, kind: str | None = None, dtype: str = "i
         raise TraceError(f"{path} has {len(layers)} layers: give at most {LARGEST_LAYERS}")
     sizes = np.array([layer.sizes for layer in layers], dtype=np.int64).T
     m, n, k = sizes if kind == "gemm" else _as_gemm(sizes)
-    products = m.astype(np.float64) * n * k
+    groups = np.array([layer.count for layer in layers], dtype=np.int64)
+    products = m.astype(np.float64) * n * k * groups
     if products.max() > LARGEST_EXACT:
         where = layers[int(products.argmax())].where
         raise TraceError(f"{where}: the layer does {products.max():.3g} MACs: counts are exact up to 2^53, so split it")
-    trace = Trace.from_gemms(m, n, k, dtype=dtype)
+    trace = Trace.from_gemms(m, n, k, dtype=dtype, groups=groups)
     ops = replace(trace.ops, layer=np.arange(len(layers), dtype=np.int32))
     meta = {"source": f"SCALE-Sim {kind} topology", "file": Path(path).name}
     trace = replace(trace, ops=ops, layers=tuple(layer.name for layer in layers), meta=meta)
@@ -103,6 +108,7 @@ class _TopologyRow:
     cells: tuple
     path: str
     line: int
+    ends_open: bool  # no comma follows the last cell
 
     def fail(self, column, text):
         """Raise TraceError for the cell in `column`, counted from 0."""
@@ -111,9 +117,18 @@ class _TopologyRow:
     def positive(self, column, name):
         """The whole number above 0 in `column`."""
         text = self.cells[column] if column < len(self.cells) else ""
-        if not (text.isascii() and text.isdigit() and len(text) <= 16 and int(text) > 0):
-            self.fail(column, f"{name} is {text!r}: give a whole number above 0" if text else f"{name} is missing")
-        return int(text)
+        number = whole_number(text, most_digits=16)
+        if number is None:
+            wrong = f"{name} is {text[:60]!r}: give a whole number above 0"
+            self.fail(column, wrong if text else f"{name} is missing")
+        return number
+
+    def without_remark(self, needed):
+        """The row without what follows its last comma, where that is neither a number nor a ratio nor needed."""
+        cut = next((i for i, cell in enumerate(self.cells) if i and cell.startswith("#")), len(self.cells))
+        row = replace(self, cells=self.cells[:cut])
+        remark = row.ends_open and len(row.cells) > needed and not NUMBER.fullmatch(row.cells[-1])
+        return replace(row, cells=row.cells[:-1]) if remark else row
 
 
 def _rows(path):
@@ -121,7 +136,7 @@ def _rows(path):
     for number, line in enumerate(read_text(path, TraceError).splitlines(), 1):
         cells = tuple(cell.strip(' \t"') for cell in line.rstrip(", \t").split(","))
         if any(cells) and not (rows and cells[0].startswith("#")):
-            rows.append(_TopologyRow(cells, str(path), number))
+            rows.append(_TopologyRow(cells, str(path), number, not line.rstrip().endswith(",")))
     if not rows:
         raise TraceError(f"{path} is empty: give a header and one line per layer")
     return rows
@@ -147,6 +162,7 @@ def _check_header(header, kind):
 
 def _layer(row, kind, header):
     columns = COLUMNS[kind]
+    row, count = row.without_remark(1 + len(columns)), 1
     sizes = [row.positive(1 + i, name) for i, name in enumerate(columns)]
     extra = 1 + len(columns)
     if kind == "conv":
@@ -156,12 +172,19 @@ def _layer(row, kind, header):
         for side in (0, 1):
             if sizes[2 + side] > sizes[side]:
                 row.fail(3 + side, f"{CONV[2 + side]} {sizes[2 + side]} exceeds {CONV[side]} {sizes[side]}")
+    names = {i: header.cells[i].lower() for i in range(extra, len(header.cells))}
+    if kind == "gemm" and "batch" in names.get(extra, "") and len(row.cells) > extra:
+        count = row.positive(extra, "Batch")
+        extra += 1
     if len(row.cells) > extra:
         _check_ratio(row, extra)
         extra += 1
+    if kind == "gemm" and "batch" in names.get(extra, "") and len(row.cells) > extra:
+        count = row.positive(extra, "Batch")
+        extra += 1
     if len(row.cells) > extra:
-        row.fail(extra, f"{row.cells[extra]!r} is one value too many: a {kind} row ends with its sparsity ratio")
-    return _TopologyLayer(row.cells[0] or f"layer{row.line}", tuple(sizes), f"{row.path}, line {row.line}")
+        row.fail(extra, f"{row.cells[extra][:60]!r} is one value too many: a {kind} row ends with its sparsity ratio")
+    return _TopologyLayer(row.cells[0] or f"layer{row.line}", tuple(sizes), f"{row.path}, line {row.line}", count)
 
 
 def _has_stride_width(row, header, column):
