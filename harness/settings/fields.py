@@ -29,6 +29,11 @@ def above_zero(example, unit="", filled=True):
     return field(metadata={"bound": Limits(example, unit, above_zero=True, filled=filled)})
 
 
+def optional(one):
+    """The same field, None where no file of conf/ states it."""
+    return field(default=None, metadata=one.metadata)
+
+
 def between(low, high, example, unit=""):
     """A number in [low, high)."""
     return field(metadata={"bound": Limits(example, unit, low=low, high=high)})

@@ -11,7 +11,7 @@ from typing import Any
 from baselines.published import UNCERTAINTY_BELOW
 from baselines.vocabulary import DEVICE_KINDS, KINDS, LIVE_SCOPES, MODES
 from harness.settings.errors import ConfigError
-from harness.settings.fields import above_zero, between, check, one_of, some_of
+from harness.settings.fields import above_zero, between, check, one_of, optional, some_of
 from harness.settings.metrics import METRICS, Metric
 
 AUTOCAST = (None, "bfloat16", "float16")
@@ -59,6 +59,7 @@ class WorkloadConfig:
     classes: int = above_zero(10)
     batch_size: int = above_zero(64, "samples a step")
     epochs: int = above_zero(10)
+    timed_steps: int | None = optional(above_zero(50, "steps"))  # that train.steps asks for, after train.warmup more
 
     def __post_init__(self):
         check(self, "workload")

@@ -12,6 +12,7 @@ from baselines.errors import BaselineError
 from harness.settings import CONF
 from harness.settings.errors import HalfstepError
 from harness.settings.schema import RunConfig
+from harness.training.data.loading import loading_error
 
 LONGEST = 10  # lines of an explanation
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on the disk, in the quota, or for a file of that size
@@ -32,8 +33,10 @@ def explained(error):
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    if told := loading_error(error):
+        return str(told)
     if isinstance(error, HalfstepError | AccelModelError | BaselineError):
-        return str(error)
+        return "\n".join(str(error).splitlines()[:LONGEST])
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _of_hydra(error)
     if isinstance(error, RuntimeError) and "srun" in str(error):
