@@ -10,7 +10,7 @@ import numpy as np
 from accel_model.array.chunks import alike
 from accel_model.array.cost import MacCosts, mac_costs, make_plans, unit_costs
 from accel_model.array.dataflow import records_of
-from accel_model.array.record import Arrays, Convention, Overlap
+from accel_model.array.record import UNLIMITED_BYTES_PER_S, Arrays, Convention, Overlap
 from accel_model.array.search import Speeds
 from accel_model.arrays import choose, device, namespace, to_numpy
 from accel_model.design import Design
@@ -25,6 +25,7 @@ from accel_model.work.units import Units, host_bytes, joined, work_of
 
 PER_OP = [f.name for f in fields(Report) if f.default is None]
 WHOLE_NUMBERS = ("compute_cycles", "tiled_cycles", "bound")
+ROOM_FOR_ALL = 1e300  # bytes
 
 
 def replay(
@@ -174,17 +175,19 @@ def _gemms(work, plans, chunk, columns, names, must_run):
     zeros = xp.zeros((len(chunk.rows), work.without), dtype=xp.float64, device=work.device)
     if not plans:
         return MacCosts(*[zeros] * len(fields(MacCosts))), np.ones((len(chunk.rows), work.traces), dtype=bool)
-    design = {n: work.array(columns[n][distinct])[:, None] for n in ("clock_hz", "buffer_bytes", "dram_write_cost")}
+    design = {n: work.array(columns[n][distinct])[:, None] for n in ("clock_hz", "dram_write_cost")}
     rate = xp.take(work.array(columns["mac_rate"][distinct]), _whole(xp, work.gemms.precision), axis=1)
     buffer_bytes_per_s = columns["buffer_bytes_per_s"][distinct]
+    uncut = _uncut(columns, distinct)
     speeds = Speeds(
         cycle_s=1.0 / (design["clock_hz"] * rate),
-        buffer_bytes=design["buffer_bytes"],
+        buffer_bytes=work.array(np.where(uncut, ROOM_FOR_ALL, columns["buffer_bytes"][distinct]))[:, None],
         buffer_bytes_per_s=work.array(buffer_bytes_per_s)[:, None] if np.isfinite(buffer_bytes_per_s).any() else None,
         read_bytes_per_s=work.array(columns["dram_bytes_per_s"][distinct] * columns["dram_efficiency"][distinct])[
             :, None
         ],
         write_cost=design["dram_write_cost"],
+        whole=xp.asarray(uncut[:, None], device=work.device) if uncut.any() else None,
     )
     costs = mac_costs(work.gemms, plans, xp.asarray(chunk.array_of, device=work.device), speeds)
     can = _can_run(costs)
@@ -197,6 +200,12 @@ def _gemms(work, plans, chunk, columns, names, must_run):
     wide = (xp.take(xp.take(getattr(costs, f.name), of_design, axis=0), of_unit, axis=1) for f in fields(MacCosts))
     runs = (~can).astype(np.float64) @ work.used == 0
     return MacCosts(*(xp.concat([zeros, values], axis=1) for values in wide)), runs[chunk.distinct_of]
+
+
+def _uncut(columns, rows):
+    """bool (designs,), which of the designs at `rows` cut no op into tiles: docs/model.md, (13)."""
+    unlimited = columns["dram_bytes_per_s"][rows] >= UNLIMITED_BYTES_PER_S
+    return unlimited & (columns["convention"][rows] == Convention.SCALESIM)
 
 
 def _can_run(costs):

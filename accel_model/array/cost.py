@@ -74,14 +74,33 @@ def mac_costs(units: Units, plans: list[tuple], array_of: Array, speeds: Speeds)
                 written=chosen.written,
                 array_bytes=chosen.array_bytes,
             )
+            if speeds.whole is not None:
+                found = _chosen(speeds.whole, _uncut(units, found, speeds), found)
         best = found if best is None else _faster(found, best)
     return best
 
 
 def _faster(found, best):
     """MacCosts of the faster of two for each unit; `best` where they are equal."""
-    wins = found.time_s < best.time_s
-    return MacCosts(**{name: choose(wins, values, getattr(best, name)) for name, values in vars(found).items()})
+    return _chosen(found.time_s < best.time_s, found, best)
+
+
+def _chosen(wanted, some, others):
+    """MacCosts of `some` where `wanted`, and of `others` elsewhere."""
+    return MacCosts(**{name: choose(wanted, values, getattr(others, name)) for name, values in vars(some).items()})
+
+
+def _uncut(units, found, speeds):
+    """MacCosts of ops in one piece, for which nothing waits and which move every missed byte once."""
+    xp, shape = namespace(units.m), found.compute_cycles.shape
+    return MacCosts(
+        time_s=found.compute_cycles * speeds.cycle_s,
+        compute_cycles=found.compute_cycles,
+        tiled_cycles=found.compute_cycles,
+        read=xp.broadcast_to(units.a_missed + units.b_missed, shape),
+        written=xp.broadcast_to(units.c_missed, shape),
+        array_bytes=found.array_bytes,
+    )
 
 
 def _as_a_whole(units, plan, array_of, speeds):

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
+UNLIMITED_BYTES_PER_S = 1e30
+"""A DRAM bandwidth that nothing waits for. SCALE-Sim's memories stall an op and cut it into no tiles."""
+
 
 class Overlap(IntEnum):
     """What a fold waits for: the last result before it, the last MAC before it, or its turn to stream."""

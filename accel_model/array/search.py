@@ -29,6 +29,7 @@ class Speeds:
     buffer_bytes_per_s: object  # None where no design has a limit
     read_bytes_per_s: object
     write_cost: object
+    whole: object = None  # bool (designs, 1), where nothing cuts an op into tiles; None: nowhere
 
 
 @dataclass(frozen=True)

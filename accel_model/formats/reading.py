@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -13,6 +14,7 @@ from accel_model.formats.shown import quoted
 PACKAGE = Path(__file__).parents[1]
 LARGEST_FILE = 64 * 2**20  # bytes
 MOST_LINES, MOST_COLUMNS = 200_000, 500  # of a table
+WHOLE = re.compile(r"\+?[0-9]+(_[0-9]+)*")
 
 
 class TableError(AccelModelError):
@@ -55,6 +57,13 @@ def limit_of(given: int | None, variable: str, default: int, error_type: type[Ac
     if limit < 1 or isinstance(value, bool):
         raise error_type(f"the limit {variable} is {quoted(value)}: give a whole number above 0, e.g. {default}")
     return limit
+
+
+def whole_number(text: str, most_digits: int = 15) -> int | None:
+    """The whole number above 0 in a text, as Python's int() reads it, or None."""
+    digits = text.strip().removeprefix("+").replace("_", "")
+    written = WHOLE.fullmatch(text.strip())
+    return int(digits) if written and len(digits) <= most_digits and int(digits) > 0 else None
 
 
 def read_table(path: str | PathLike, columns: Sequence[str]) -> list[dict[str, str]]:

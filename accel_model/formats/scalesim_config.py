@@ -2,22 +2,36 @@
 
 Of its sections only `architecture_presets`, and from `run_presets` and `sparsity` the modes, bear on this model. A word
 is one byte. SCALE-Sim gives each of three operands an interface of `Bandwidth` words per cycle (mode USER), or as much
-as no stall needs (mode CALC, here a bandwidth that is never the limit). It has no clock: cycles are what it counts.
+as no stall needs (mode CALC, and files of 1.0, which have no mode): here a bandwidth that is never the limit, with
+which the model cuts no op into tiles, so that a step takes SCALE-Sim's compute cycles whatever the memories hold. It
+has no clock: cycles are what it counts.
+What Python's configparser reads is read here too: `:` or `=`, any case of keys, comment lines with # or ;, values that
+go on in indented lines, a [DEFAULT] section; beyond that, remarks behind a value.
 Source: SCALE-Sim 3.0.0, scalesim/scale_config.py and single_layer_sim.py; 2.0 files lack some sections, 1.0 files call
 the memories IfmapSramSz.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from os import PathLike
 
 from accel_model.array.dataflow import RECORDS
+from accel_model.array.record import UNLIMITED_BYTES_PER_S
 from accel_model.design import Design
 from accel_model.errors import DesignError
-from accel_model.formats.reading import read_text
+from accel_model.formats.reading import read_text, whole_number
 
 INTERFACES = 3  # ifmap, filter, ofmap
-UNLIMITED_BYTES_PER_S = 1e30
 ARRAY = "architecture_presets"
+DEFAULT = "default"  # the section whose values stand for those that another one lacks
+LEFT_OUT = (  # switches of what this model does not have
+    ("sparsity", "SparsitySupport"),
+    ("run_presets", "UseRamulatorTrace"),
+    ("layout", "IfmapCustomLayout"),
+    ("layout", "FilterCustomLayout"),
+)
+ON = ("true", "yes", "on", "1")
+REMARK = re.compile(r"\s[#;].*")
 DATAFLOWS = [record.name for record in RECORDS if getattr(record, "scalesim", None)]  # that SCALE-Sim has, too
 
 
@@ -25,18 +39,19 @@ def load_config(path: str | PathLike, clock_hz: float = 1e9) -> Design:
     """The Design (one row) of a SCALE-Sim configuration file: padded folds, no overlap, its convention of cycles.
 
     clock_hz: what turns its cycles into seconds. Raises DesignError, with file, line and column, for a file that is not
-    such a configuration or asks for sparsity.
+    such a configuration or asks for sparsity, DRAM traces or memory layouts.
     """
     settings = _read(path)
-    sparse = settings.get(("sparsity", "sparsitysupport"))
-    if sparse and sparse.text.lower() == "true":
-        sparse.fail("SparsitySupport is true, which this model leaves out: set it to false")
+    for section, name in LEFT_OUT:
+        switch = _get(settings, name, section)
+        if switch and switch.text.lower() in ON:
+            switch.fail(f"{name} is true, which this model leaves out: set it to false")
     dataflow = _need(settings, path, "Dataflow")
     if dataflow.text.lower() not in DATAFLOWS:
         dataflow.fail(f"Dataflow is {dataflow.text!r}: give {', '.join(DATAFLOWS[:-1])} or {DATAFLOWS[-1]}")
     rows, cols = (_need(settings, path, name).positive(name) for name in ("ArrayHeight", "ArrayWidth"))
     memories = [_memory(settings, operand) for operand in ("Ifmap", "Filter", "Ofmap")]
-    name = settings.get(("general", "run_name"))
+    name = _get(settings, "run_name", "general")
     try:
         return Design.grid(
             name=name.text.strip("\"'") if name else "scalesim",
@@ -68,31 +83,35 @@ class _ConfigValue:
 
     def positive(self, name):
         """The whole number above 0 that it holds."""
-        text = self.text
-        if not (text.isascii() and text.isdigit() and len(text) <= 15 and int(text) > 0):
-            self.fail(f"{name} is {text!r}: give a whole number above 0")
-        return int(text)
+        number = whole_number(self.text)
+        if number is None:
+            self.fail(f"{name} is {self.text[:60]!r}: give a whole number above 0")
+        return number
 
 
 def _read(path):
     """The file's settings as {(section, key), both in lower case: _ConfigValue}; raises DesignError for other lines."""
-    settings, section = {}, None
+    settings, section, last = {}, None, None
     for number, line in enumerate(read_text(path, DesignError).splitlines(), 1):
         text = line.strip()
         if not text or text[0] in "#;":
             continue
         column = line.index(text) + 1
         if text.startswith("["):
-            if not text.endswith("]"):
-                raise DesignError(f"{path}, line {number}, column {column}: {text!r} lacks its closing bracket")
-            section = text[1:-1].strip().lower()
+            end = text.rfind("]")
+            if end < 0:
+                raise DesignError(f"{path}, line {number}, column {column}: {text[:60]!r} lacks its closing bracket")
+            section, last = text[1:end].strip().lower(), None
             continue
         at = min((text.find(mark) for mark in ":=" if mark in text), default=-1)
+        if at < 0 and last and line[0].isspace():
+            settings[last] = replace(settings[last], text=f"{settings[last].text} {REMARK.sub('', text)}".strip())
+            continue
         if at < 1 or section is None:
             expected = "a line `key = value`" if section else "a section such as [general]"
             raise DesignError(f"{path}, line {number}, column {column}: {text[:60]!r} where {expected} belongs")
-        value = text[at + 1 :].strip()
-        key = (section, text[:at].strip().lower())
+        value = REMARK.sub("", text[at + 1 :]).strip()
+        last = key = (section, text[:at].strip().lower())
         if key in settings:
             raise DesignError(
                 f"{path}, line {number}, column {column}: {key[1]} is given in line {settings[key].line} too: keep one"
@@ -102,8 +121,13 @@ def _read(path):
     return settings
 
 
+def _get(settings, name, section=ARRAY):
+    """The value of a key in its section, or in the section of defaults, or None."""
+    return settings.get((section, name.lower())) or settings.get((DEFAULT, name.lower()))
+
+
 def _need(settings, path, name, section=ARRAY):
-    value = settings.get((section, name.lower()))
+    value = _get(settings, name, section)
     if value is None:
         raise DesignError(f"{path} has no {name} in [{section}]: add a line such as `{name} : ...`")
     return value
@@ -112,17 +136,17 @@ def _need(settings, path, name, section=ARRAY):
 def _memory(settings, operand):
     """KiB of an operand's memory; None where the file does not say."""
     for name in (f"{operand}SramSzkB", f"{operand}SramSz"):
-        if value := settings.get((ARRAY, name.lower())):
+        if value := _get(settings, name):
             return value.positive(name)
     return None
 
 
 def _bytes_per_s(settings, path, clock_hz):
-    mode = settings.get(("run_presets", "interfacebandwidth"))
-    if mode is None or mode.text == "CALC":
+    mode = _get(settings, "InterfaceBandwidth", "run_presets")
+    if mode is None or mode.text.upper() == "CALC":
         return UNLIMITED_BYTES_PER_S
-    if mode.text != "USER":
-        mode.fail(f"InterfaceBandwidth is {mode.text!r}: give CALC or USER")
+    if mode.text.upper() != "USER":
+        mode.fail(f"InterfaceBandwidth is {mode.text[:60]!r}: give CALC or USER")
     given = _need(settings, path, "Bandwidth")
-    first = _ConfigValue(given.text.split(",")[0].strip(), given.path, given.line, given.column)
+    first = replace(given, text=given.text.split(",")[0].strip())
     return INTERFACES * first.positive("Bandwidth") * clock_hz

@@ -1,8 +1,9 @@
 """SCALE-Sim's topology files: convolutions or GEMMs in CSV, read into a Trace and written from one.
 
 A convolution row is `name, ifmap height, ifmap width, filter height, filter width, channels, filters, stride` and,
-where given, the stride of the width and a sparsity ratio; a GEMM row is `name, M, N, K` and, where given, a ratio. Rows
-end with a comma or not, and files have blank lines, spaces, quotes and # comments; the first line is a header.
+where given, the stride of the width and a sparsity ratio; a GEMM row is `name, M, N, K` and, where given, a ratio, or
+in a column that the header calls Batch how often the GEMM is done. Rows end with a comma or not, and files have blank
+lines, spaces, quotes, # comments and remarks behind the last comma, which SCALE-Sim drops; the first line is a header.
 
 As SCALE-Sim v3 does, a convolution has ceil((ifmap - filter) / stride) + 1 output pixels a side (the ifmap includes the
 padding), a row whose name has `DP` in it (depthwise) becomes one layer of one channel per channel, and ratios do not
@@ -11,6 +12,7 @@ Source: SCALE-Sim 3.0.0, scalesim/topology_utils.py.
 """
 
 import io
+import re
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -20,7 +22,7 @@ import numpy as np
 from accel_model.arrays import ceil_div
 from accel_model.errors import TraceError
 from accel_model.formats.atomic import write_bytes
-from accel_model.formats.reading import limit_of, read_text
+from accel_model.formats.reading import limit_of, read_text, whole_number
 from accel_model.formats.shown import quoted, shown
 from accel_model.tables import LARGEST_EXACT
 from accel_model.trace import Trace
@@ -33,6 +35,7 @@ LARGEST_LAYERS = 1_000_000  # of a topology that is written
 MOST_LAYERS = 100_000  # of one that is read, every channel of a depthwise row counted
 LIMIT = "HALFSTEP_TOPOLOGY_LAYERS"  # environment variable that stands for MOST_LAYERS
 LONGEST_LINE = 10_000  # characters
+NUMBER = re.compile(r"[-+0-9._:\s]*")  # of a size or a ratio, right or wrong
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class _TopologyLayer:
     name: str
     sizes: tuple
     where: str  # file and line
+    count: int = 1  # how often it is done
 
 
 def load_topology(
@@ -69,7 +73,8 @@ def load_topology(
     sizes = np.array([layer.sizes for layer in layers], dtype=np.int64).T
     _check_exact(layers, sizes.astype(np.float64), kind)
     m, n, k = sizes if kind == "gemm" else _as_gemm(sizes)
-    trace = Trace.from_gemms(m, n, k, dtype=dtype)
+    groups = np.array([layer.count for layer in layers], dtype=np.int64)
+    trace = Trace.from_gemms(m, n, k, dtype=dtype, groups=groups)
     ops = replace(trace.ops, layer=np.arange(len(layers), dtype=np.int32))
     meta = {"source": f"SCALE-Sim {kind} topology", "file": Path(path).name}
     trace = replace(trace, ops=ops, layers=tuple(layer.name for layer in layers), meta=meta)
@@ -110,6 +115,7 @@ class _TopologyRow:
     cells: tuple
     path: str
     line: int
+    ends_open: bool  # no comma follows the last cell
 
     def fail(self, column, text):
         """Raise TraceError for the cell in `column`, counted from 0."""
@@ -118,11 +124,18 @@ class _TopologyRow:
     def positive(self, column, name):
         """The whole number above 0 in `column`."""
         text = self.cells[column] if column < len(self.cells) else ""
-        if not (text.isascii() and text.isdigit() and len(text) <= 16 and int(text) > 0):
-            self.fail(
-                column, f"{name} is {quoted(text)}: give a whole number above 0" if text else f"{name} is missing"
-            )
-        return int(text)
+        number = whole_number(text, most_digits=16)
+        if number is None:
+            wrong = f"{name} is {quoted(text)}: give a whole number above 0"
+            self.fail(column, wrong if text else f"{name} is missing")
+        return number
+
+    def without_remark(self, needed):
+        """The row without what follows its last comma, where that is neither a number nor a ratio nor needed."""
+        cut = next((i for i, cell in enumerate(self.cells) if i and cell.startswith("#")), len(self.cells))
+        row = replace(self, cells=self.cells[:cut])
+        remark = row.ends_open and len(row.cells) > needed and not NUMBER.fullmatch(row.cells[-1])
+        return replace(row, cells=row.cells[:-1]) if remark else row
 
 
 def _rows(path, limit):
@@ -132,7 +145,7 @@ def _rows(path, limit):
             raise TraceError(f"{path}, line {number}: has more than {LONGEST_LINE:,} characters: give one layer a line")
         cells = tuple(cell.strip(' \t"') for cell in line.rstrip(", \t\n").split(","))
         if any(cells) and not (rows and cells[0].startswith("#")):
-            rows.append(_TopologyRow(cells, str(path), number))
+            rows.append(_TopologyRow(cells, str(path), number, not line.rstrip().endswith(",")))
         if len(rows) > limit + 1:
             raise TraceError(f"{path}, line {number}: has more than {limit:,} layers: {_raised()}")
     if not rows:
@@ -160,6 +173,7 @@ def _check_header(header, kind):
 
 def _layer(row, kind, header):
     columns = COLUMNS[kind]
+    row, count = row.without_remark(1 + len(columns)), 1
     sizes = [row.positive(1 + i, name) for i, name in enumerate(columns)]
     extra = 1 + len(columns)
     if kind == "conv":
@@ -169,12 +183,19 @@ def _layer(row, kind, header):
         for side in (0, 1):
             if sizes[2 + side] > sizes[side]:
                 row.fail(3 + side, f"{CONV[2 + side]} {sizes[2 + side]} exceeds {CONV[side]} {sizes[side]}")
+    names = {i: header.cells[i].lower() for i in range(extra, len(header.cells))}
+    if kind == "gemm" and "batch" in names.get(extra, "") and len(row.cells) > extra:
+        count = row.positive(extra, "Batch")
+        extra += 1
     if len(row.cells) > extra:
         _check_ratio(row, extra)
         extra += 1
+    if kind == "gemm" and "batch" in names.get(extra, "") and len(row.cells) > extra:
+        count = row.positive(extra, "Batch")
+        extra += 1
     if len(row.cells) > extra:
-        row.fail(extra, f"{row.cells[extra]!r} is one value too many: a {kind} row ends with its sparsity ratio")
-    return _TopologyLayer(row.cells[0] or f"layer{row.line}", tuple(sizes), f"{row.path}, line {row.line}")
+        row.fail(extra, f"{row.cells[extra][:60]!r} is one value too many: a {kind} row ends with its sparsity ratio")
+    return _TopologyLayer(row.cells[0] or f"layer{row.line}", tuple(sizes), f"{row.path}, line {row.line}", count)
 
 
 def _has_stride_width(row, header, column):
@@ -214,7 +235,8 @@ def _raised():
 def _check_exact(layers, sizes, kind):
     """Raise TraceError where a layer has more MACs or elements than 2^53; sizes: float64, which does not overflow."""
     m, n, k = sizes if kind == "gemm" else _as_gemm(sizes)
-    counts = {"MACs": m * n * k, "elements of A": m * k, "elements of B": k * n, "elements of C": m * n}
+    often = np.array([layer.count for layer in layers], dtype=np.float64)
+    counts = {"MACs": often * m * n * k, "elements of A": m * k, "elements of B": k * n, "elements of C": m * n}
     if kind == "conv":
         counts["pixels of its ifmap"] = sizes[0] * sizes[1] * sizes[4]
     for what, values in counts.items():

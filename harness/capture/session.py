@@ -16,7 +16,7 @@ from harness.capture.optimizers import Updates, describe
 from harness.capture.recorder import Recorder
 from harness.capture.storages import Origin, Storages
 from harness.capture.writer import Writer
-from harness.settings.errors import CaptureError
+from harness.settings.errors import CaptureError, HalfstepError
 
 
 def capture_step(
@@ -198,7 +198,7 @@ class Session:
 def _run(function, name):
     try:
         return function()
-    except CaptureError:
+    except HalfstepError:
         raise
     except Exception as error:
         if is_own_bug(error):

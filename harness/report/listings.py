@@ -41,6 +41,7 @@ def replay_table(trace: Trace, report: Report) -> Table:
     rows = [
         ("training step", ms(float(report.step_s[0]))),
         ("floor", ms(float(report.floor_s[0]))),
+        ("cycles of the array", f"{int(report.tiled_cycles[0].sum()):,}"),
         ("MAC units busy", f"{float(report.utilisation[0]):.1%}"),
         ("energy", f"{digits(float(report.energy_j[0]))} J a step"),
         ("ops without a formula", str(sum(count for count, _ in trace.uncounted.values()))),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from baselines import Measurement
 from harness.flows.run import Result
 from harness.judging.claims import contradiction, overall, speedup, verdict_text
+from harness.judging.compare import Comparison
 from harness.report import words
 from harness.report.layers import times_table
 from harness.report.listings import uncounted_line
@@ -67,7 +68,6 @@ def training_table(result: Result, config: RunConfig) -> Table:
     """What was trained here, and how long it took."""
     training = result.training
     measured = training.measurement
-    low, high = measured.interval_s(config.compare.level)
     accuracy = (
         f"{training.accuracy:.1%} of {training.evaluated} held-out samples".replace("%", " %")
         if training.samples.real
@@ -83,11 +83,7 @@ def training_table(result: Result, config: RunConfig) -> Table:
         ("ended by", training.stopped_by),
         ("loss", f"{digits(training.losses[0], 3)} at the first step, {digits(training.losses[-1], 3)} at the last"),
         ("accuracy", accuracy),
-        (
-            "step",
-            f"{ms(measured.step_s)} median, {ms(measured.iqr_s)} interquartile range, "
-            f"{config.compare.level:.0%} interval {ms(low)} to {ms(high)}, {measured.samples_s.size} samples",
-        ),
+        ("step", step_text(measured, config.compare.level)),
         ("stable", stability(measured)),
         *([("remarks", measured.notes)] if measured.notes else []),
         *further_modes(result, config),
@@ -106,11 +102,22 @@ def further_modes(result: Result, config: RunConfig) -> Iterator[tuple[str, str]
     """(what, value) of every live measurement beside the training, and of every mode that could not be measured."""
     for one in (each.baseline for each in result.comparisons):
         if one.kind == "live" and one is not result.training.measurement:
-            low, high = one.interval_s(config.compare.level)
-            spread = f"{ms(one.step_s)} median, {ms(one.iqr_s)} interquartile range, interval {ms(low)} to {ms(high)}"
+            spread = step_text(one, config.compare.level)
             yield f"{words.scope(one)}, {one.mode}", f"{spread}; energy: {energy(one)}"
     for left in result.modes_left_out:
         yield f"step, {left.mode}", f"not measured: {left.why}"
+
+
+def step_text(measured: Measurement, level: float) -> str:
+    """The time of a step of a Measurement with its spread, or that a single sample has none."""
+    count = measured.samples_s.size
+    if count < 2:
+        return f"{ms(measured.step_s)}, a single sample, which has no interval: give more with train.steps"
+    low, high = measured.interval_s(level)
+    return (
+        f"{ms(measured.step_s)} median, {ms(measured.iqr_s)} interquartile range, {level:.0%} interval {ms(low)} to "
+        f"{ms(high)}, {count} samples"
+    )
 
 
 def energy(measured: Measurement) -> str:
@@ -172,7 +179,7 @@ def comparison_table(result: Result, config: RunConfig) -> Table:
     pairs = zip(result.comparisons, result.verdicts, strict=True)
     for comparison, verdicts in sorted(pairs, key=lambda pair: -pair[0].reduction[1, 0]):
         one = comparison.baseline
-        low, middle, high = (float(value) for value in comparison.reduction[:, 0])
+        _, middle, _ = (float(value) for value in comparison.reduction[:, 0])
         rows.append(
             (
                 words.device(one),
@@ -184,7 +191,7 @@ def comparison_table(result: Result, config: RunConfig) -> Table:
                 digits(1e3 * one.step_s),
                 digits(1e3 * float(comparison.simulated_s[1, 0])),
                 percent(middle),
-                f"{percent(low)} to {percent(high)}" if math.isfinite(low) else f"at most {percent(high)}",
+                saved_interval(comparison),
                 *(verdict_text(verdict) for verdict in verdicts),
             )
         )
@@ -198,6 +205,14 @@ def comparison_table(result: Result, config: RunConfig) -> Table:
     )
     spare = ("mode", "kind", "scope", "precision", "interval", "simulated (ms)", "measured (ms)", "batch")
     return Table(f"{config.workload.name} against each baseline", columns, tuple(rows), note, spare)
+
+
+def saved_interval(comparison: Comparison) -> str:
+    """The interval of the time that the nominal design saves, as text."""
+    low, _, high = (float(value) for value in comparison.reduction[:, 0])
+    if not math.isfinite(comparison.measured_s[2]):
+        return "none: a single sample"
+    return f"{percent(low)} to {percent(high)}" if math.isfinite(low) else f"at most {percent(high)}"
 
 
 def ceiling_table(result: Result, config: RunConfig) -> Table:
@@ -244,12 +259,25 @@ def answer(result: Result, config: RunConfig) -> str:
     """The verdict on each claim in a few words, or where none can be given, the live device beside the accelerator."""
     told = []
     for index, name in enumerate(config.claim):
-        counts = overall([each[index] for each in result.verdicts])
+        verdicts = [each[index] for each in result.verdicts]
+        counts = overall(verdicts)
         if total := sum(counts.values()):
-            told.append(f"{name}: {counts['all'] + counts['some']} of {total} supported")
+            told.append(f"{name}: {counts['all'] + counts['some']} of {total} supported{words.few_support(verdicts)}")
     if not told and result.training:
         told.append(f"{ratio(result)} as fast as the {result.training.measurement.device_kind} here")
-    return "; ".join(told) or "no baseline to compare with"
+    return "; ".join([*(told or ["no baseline to compare with"]), *doubt(result)])
+
+
+def doubt(result: Result) -> list[str]:
+    """Why a number of the answer that was measured here is not to be relied on: a text or none."""
+    if not result.training:
+        return []
+    live = [one.baseline for one in result.comparisons if one.baseline.kind == "live"]
+    live = [result.training.measurement, *(one for one in live if one is not result.training.measurement)]
+    shaky = [one.mode for one in live if one.unstable]
+    single = [one.mode for one in live if one.samples_s.size < 2]
+    found = [f"unstable: {', '.join(dict.fromkeys(shaky))}"] if shaky else []
+    return found + ([f"a single sample: {', '.join(dict.fromkeys(single))}"] if single else [])
 
 
 def ratio(result: Result) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from baselines import Measurement
 from baselines.vocabulary import SCOPES
 from harness.flows.claim_map.values import Cell
 from harness.judging.breakeven import Answer
-from harness.judging.claims import Verdict, speedup
+from harness.judging.claims import Verdict, share_text, speedup
 from harness.settings.metrics import METRICS, metric_text
 from harness.settings.schema import ClaimConfig
 from harness.text.shown import shown
@@ -23,6 +24,7 @@ KINDS = {
     "placed": "placed: the array placed and routed on an FPGA, its time modelled",
 }
 DEVICE_KINDS = {"gpu": "GPU", "cpu": "CPU", "fpga": "FPGA", "other": "other"}
+FEW = 0.1  # share of the completions below which it is said how few support a claim
 KEYS = ("all", "some", "undecided", "none", "impossible", "context")
 """What a cell can say: a verdict's outcome, where `none` splits off what physics rules out, or that it is context."""
 
@@ -32,6 +34,16 @@ NONE = {  # how it reads where no value of a parameter of break-even meets a cla
     "dram_bytes_per_s": "no bandwidth",
     "buffer_bytes": "no on-chip memory",
 }
+
+
+def few_support(verdicts: Iterable[Verdict]) -> str:
+    """What share of the completions supports a claim where that is below FEW, or ""."""
+    shares = [one.supported_share for one in verdicts if one.decides and one.outcome in ("all", "some")]
+    few = [share for share in shares if share < FEW]
+    if not few:
+        return ""
+    most = f"by {'at most ' if len(few) > 1 else ''}{share_text(max(few))} of the completions"
+    return f" ({most})" if len(few) == len(shares) else f" ({len(few)} of them {most})"
 
 
 def key_of(verdict: Verdict) -> str:

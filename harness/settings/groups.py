@@ -36,6 +36,7 @@ TARGET = re.compile(rf"({DOTTED.pattern}):({DOTTED.pattern})")
 FILE_LIKE = re.compile(r"[/\\~]|^\.|\.[A-Za-z]\w*$")
 SWEPT = re.compile(r"[\w .,*\[\]+-]*|glob\([\w*]+\)|choice\([\w .,+-]*\)|range\(\d{1,4},\d{1,4}(,\d{1,4})?\)")
 STORE = re.compile(r"sqlite:///\w[\w.-]*|https?://\S+")
+STORE_OF_ENVIRONMENT = re.compile(rf'\$\{{oc\.env:MLFLOW_TRACKING_URI,"(?:{STORE.pattern})"\}}')  # as MLflow's own
 
 
 def check_file(where: str, group: str, package: str | None, values: Any, trusted: bool = False) -> None:
@@ -93,7 +94,8 @@ def _check_defaults(where, root, entries):
         ):
             form = ", or choose of a group as `- override /GROUP: NAME`" if root == "experiment" else ""
             raise ConfigError(
-                f"{where}: its defaults hold {quoted(entry)}: name another file of {shown(root)} as `- NAME`{form}; all "
+                f"{where}: its defaults hold {quoted(entry)}: name another file of {shown(root)} as `- NAME`{form}; "
+                "all "
                 f"else is chosen on the command line, or with {TRUST} there"
             )
 
@@ -128,6 +130,8 @@ def _leaves(where, place, value) -> Iterator[tuple[tuple, Any]]:
 def _check_leaf(where, root, path, value):
     """Raise ConfigError where the file `where` of the group `root` may not set `path` to `value`."""
     name = shown(".".join(path))
+    if path == ("tracking", "uri") and root == "tracking" and STORE_OF_ENVIRONMENT.fullmatch(str(value)):
+        return
     _check_texts(where, name, value)
     if path[0] == "hydra":
         if root != "experiment" or path != ("hydra", "mode") or value not in ("RUN", "MULTIRUN"):

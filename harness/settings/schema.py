@@ -19,7 +19,6 @@ from harness.settings.fields import (
     check_name,
     named,
     one_of,
-    shown,
     some_of,
 )
 from harness.settings.metrics import METRICS, Metric
@@ -71,6 +70,7 @@ class WorkloadConfig:
     classes: int = above_zero(10)
     batch_size: int = above_zero(64, "samples a step")
     epochs: int = above_zero(10)
+    timed_steps: int | None = above_zero(50, "steps")  # that train.steps asks for, after train.warmup more
 
     def __post_init__(self):
         check(self, "workload")

@@ -15,6 +15,7 @@ from harness.store.tracking import Entry, Place
 RESULT = "result.json"
 TRACE = "trace.halfstep"
 ENTRY = "logged.json"  # what is logged of the run
+OF_A_RUN = (RESULT, ENTRY, "summary.md", "layers.json", "layers.png", "speedups.png", TRACE)  # what task=run writes
 PARENT = "mlflow_parent.json"  # of a sweep: where its jobs log
 AWAY = "The store went away while this was logged; resume=true logged it anew."
 
@@ -55,7 +56,30 @@ def finished(outputs: str, key: str) -> Path | None:
     if not record or not isinstance(record.get("folder"), str):
         return None
     folder = Path(record["folder"])
-    return folder if (folder / RESULT).is_file() else None
+    return folder if key and made_by(folder) == key else None
+
+
+def made_by(folder: Path) -> str:
+    """The key of the run whose result lies in `folder`, or "": another run may have used the folder since."""
+    params = (read_json(Path(folder) / RESULT) or {}).get("params")
+    return str(params.get("fingerprint", "")) if isinstance(params, dict) else ""
+
+
+def make_way(folder: Path, key: str) -> None:
+    """Remove what a run with another key left in `folder`, which is to hold the results of the run with `key` alone.
+
+    Its result goes first, so that nobody takes the rest for a finished run. Raises OutputError.
+    """
+    if not (folder / RESULT).is_file() or made_by(folder) == key:
+        return
+    try:
+        for name in OF_A_RUN:
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot remove the results of another run in {folder} ({error.strerror or error}): give another folder, "
+            f"e.g. hydra.run.dir=/another/folder"
+        ) from None
 
 
 def mark_finished(outputs: str, key: str, folder: Path, run_id: str = "") -> None:
@@ -106,10 +130,18 @@ def read_parent(folder: Path) -> Place | None:
 def sweep_table(folder):
     """{column: list} of the parameters and metrics of every finished run in a sweep's folder, one row a run."""
     folders = sorted((path for path in Path(folder).iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
-    found = [(path.name, read_json(path / RESULT)) for path in folders]
+    found = [(path.name, read_json(path / RESULT)) for path in folders if _is_of_this_sweep(path)]
     rows = [{"run": name} | value["params"] | value["metrics"] for name, value in found if value]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     return {column: [row.get(column) for row in rows] for column in columns}
+
+
+def _is_of_this_sweep(folder):
+    """Whether the result in a job's folder is newer than the sweep's start, where that is known."""
+    try:
+        return (folder / RESULT).stat().st_mtime_ns >= (folder.parent / PARENT).stat().st_mtime_ns
+    except OSError:
+        return True
 
 
 def _plain(value):

@@ -7,6 +7,7 @@ runs in sight; a saved view is a tag of the experiment, as the page's Share butt
 import json
 import re
 from datetime import datetime
+from urllib.parse import quote
 
 NOTE = "mlflow.note.content"  # tag of a description, in Markdown
 SAVED_VIEW = "mlflow.sharedViewState."  # start of the tag of a saved view
@@ -128,7 +129,9 @@ def small(path):
 def run_path(experiment_id, run_id, artifact=""):
     """The address of a run's page, or of one of its artifacts, behind the #."""
     return (
-        f"/experiments/{experiment_id}/runs/{run_id}" + (f"/artifacts/{artifact}" if artifact else "") + f"?{WORKFLOW}"
+        f"/experiments/{experiment_id}/runs/{run_id}"
+        + (f"/artifacts/{quote(artifact)}" if artifact else "")
+        + f"?{WORKFLOW}"
     )
 
 
@@ -140,7 +143,7 @@ def view_path(experiment_id, key=ALL, charts=False):
 
 def sweep_key(folder):
     """What tags the runs of a sweep: its folder's name, of characters that stand in an address and in a filter."""
-    return re.sub(r"[^\w-]", "-", folder.name)
+    return re.sub(r"[^\w-]", "-", folder.name, flags=re.ASCII)
 
 
 def sweep_name(count):

@@ -3,6 +3,8 @@
 import contextlib
 import logging
 import math
+import os
+import shlex
 import sqlite3
 import sys
 import time
@@ -12,16 +14,16 @@ from pathlib import Path
 
 from harness.settings.errors import TrackingError
 from harness.settings.schema import TrackingName
-from harness.store import pages
+from harness.store import address, pages
+from harness.store.address import absolute as _absolute
 from harness.text.shown import as_markdown_text, printable
 
 BATCH = 1000  # metrics in one call, MLflow's limit
 LONGEST_PARAM = 6000  # characters; MLflow cuts what is longer
 LONGEST_NOTE = 7000  # characters of a description, before the addresses of its artifacts; MLflow cuts at 8000
 DIGITS = 6  # of a metric, as many as the table of runs shows; result.json holds all
-SQLITE = "sqlite:///"
 PORT = 5000  # of the page, as the command line tells it
-LOCK_WAIT_S = 10  # that another program may hold a database file
+ENVIRONMENT = "MLFLOW_TRACKING_URI"  # what conf/tracking takes the address from where nobody sets it
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,16 @@ def prepare(config):
         return None
     uri = _absolute(config.uri)
     with _explained(uri), _alone(uri):
-        _check_file(uri)
+        if path := address.database(uri):
+            address.check_file(path, _schema(), _program())
         client = _client(uri)
         experiment = client.get_experiment_by_name(config.experiment)
         if experiment is None:
-            experiment = client.get_experiment(client.create_experiment(config.experiment))
+            root = address.artifact_root(uri, config.experiment)
+            experiment = client.get_experiment(client.create_experiment(config.experiment, artifact_location=root))
         if experiment.lifecycle_stage != "active":
             raise TrackingError(
-                f"the experiment {config.experiment!r} in {uri} is deleted: give another one, "
+                f"the experiment {config.experiment!r} in {address.shown(uri)} is deleted: give another one, "
                 f"e.g. tracking.experiment={config.experiment}2"
             )
         for tag, text in pages.experiment_tags(experiment.experiment_id).items():
@@ -201,11 +205,11 @@ def browse(place, run_id="", artifact="", charts=False):
     """
     if place is None:
         return []
-    lines, address = [], place.uri.rstrip("/")
+    lines, server = [], address.shown(place.uri).rstrip("/")
     if not is_server(place):
-        program = Path(sys.executable).with_name("mlflow")
-        command = f"{program if program.is_file() else 'mlflow'} ui --backend-store-uri {place.uri} --port {PORT}"
-        lines, address = [f"Browse:  {command}"], f"http://127.0.0.1:{PORT}"
+        store = shlex.quote(address.shown(place.uri))
+        lines = [f"Browse:  {_program()} ui --backend-store-uri {store} --port {PORT}"]
+        server = f"http://127.0.0.1:{PORT}"
     paths = {"Run": pages.run_path(place.experiment_id, run_id)} if run_id else {}
     if artifact:
         paths["Report"] = pages.run_path(place.experiment_id, run_id, artifact)
@@ -213,7 +217,13 @@ def browse(place, run_id="", artifact="", charts=False):
     paths["Table"] = pages.view_path(place.experiment_id, key)
     if charts:
         paths["Charts"] = pages.view_path(place.experiment_id, key, charts=True)
-    return lines + [f"{f'{name}:':9}{address}/#{path}" for name, path in paths.items()]
+    return lines + [f"{f'{name}:':9}{server}/#{path}" for name, path in paths.items()]
+
+
+def _program():
+    """MLflow's command line as a shell takes it."""
+    beside = Path(sys.executable).with_name("mlflow")
+    return shlex.quote(str(beside)) if beside.is_file() else "mlflow"
 
 
 def _seen(value):
@@ -231,35 +241,27 @@ def _client(uri):
     return MlflowClient(tracking_uri=uri)
 
 
-def _absolute(uri):
-    """The address with the path of a database file made absolute, so that processes elsewhere find the same one."""
-    if uri.startswith(SQLITE):
-        return SQLITE + str(Path(uri.removeprefix(SQLITE)).absolute())
-    return uri
+def _schema():
+    """The Schema of this MLflow's database, None where it does not tell."""
+    from mlflow.store.db import utils
 
-
-def _check_file(uri):
-    """Raise what is wrong with a database file at once, where MLflow would try again for minutes."""
-    if not uri.startswith(SQLITE):
-        return
-    path = Path(uri.removeprefix(SQLITE))
-    if path.exists() and not path.is_file():
-        raise OSError(f"{path} is not a file")
-    if path.exists():
-        with contextlib.closing(sqlite3.connect(path, timeout=LOCK_WAIT_S)) as database:
-            database.execute("BEGIN IMMEDIATE")  # fails where the file is locked, read-only or no database
-            database.rollback()
+    scripts = Path(utils.__file__).parents[1] / "db_migrations" / "versions"
+    try:
+        tables, newest = frozenset(utils.Base.metadata.tables), utils._get_latest_schema_revision()
+    except AttributeError:
+        return None
+    return address.Schema(tables, newest, {path.name.partition("_")[0] for path in scripts.glob("*.py")})
 
 
 @contextlib.contextmanager
 def _alone(uri):
     """Hold the lock of a database file; other stores look after themselves."""
-    if not uri.startswith(SQLITE):
+    path = address.database(uri)
+    if path is None:
         yield
         return
     from filelock import FileLock
 
-    path = Path(uri.removeprefix(SQLITE))
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         yield
@@ -274,10 +276,17 @@ def _explained(uri):
 
     try:
         yield
-    except (MlflowException, SQLAlchemyError, RequestException, sqlite3.Error, OSError) as error:
+    except TrackingError:
+        raise
+    except Exception as error:
+        ours = isinstance(error, MlflowException | SQLAlchemyError | RequestException | sqlite3.Error | OSError)
+        if not ours and not type(error).__module__.startswith("alembic"):
+            raise
         lines = [line for line in str(error).splitlines() if line.strip()]
-        detail = lines[0] if lines else type(error).__name__
+        detail = address.shown(lines[0] if lines else type(error).__name__)
+        given = f" ({ENVIRONMENT} of the environment names it)" if os.environ.get(ENVIRONMENT) else ""
         raise TrackingError(
-            f"the tracking store {uri} cannot be used ({detail[:200]}): check that it is there, is writable and is "
-            f"not locked by another program; or give another, e.g. tracking.uri=sqlite:///new.db or tracking=none"
+            f"the tracking store {address.shown(uri)} cannot be used ({detail[:200]}): check that it is there, is "
+            f"writable and is not locked by another program{given}; or give another, e.g. {address.NEW} or "
+            f"tracking=none"
         ) from None

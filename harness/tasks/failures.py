@@ -14,6 +14,7 @@ from harness.settings import CONF
 from harness.settings.errors import ConfigError, HalfstepError
 from harness.settings.schema import RunConfig
 from harness.text.shown import shown
+from harness.training.data.loading import loading_error
 
 LONGEST = 10  # lines of an explanation by Hydra
 MOST_LINES = 12  # of any
@@ -48,8 +49,10 @@ def _explained(error):
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    if told := loading_error(error):
+        return str(told)
     if isinstance(error, HalfstepError | AccelModelError | BaselineError):
-        return str(error)
+        return "\n".join(str(error).splitlines()[:LONGEST])
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _of_hydra(error)
     if isinstance(error, RuntimeError) and "srun" in str(error):

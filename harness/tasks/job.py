@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, is_dataclass, replace
@@ -101,7 +102,7 @@ def _form(name):
 def _command(overrides):
     """The command that makes a run again, as it was called: by its name, or as a module where it has none."""
     program = "python -m harness" if sys.argv[0].endswith("__main__.py") else "halfstep"
-    return " ".join([program, *(f"'{one}'" if set(one) & set(" []{}*?,&|;$") else one for one in overrides)])
+    return " ".join([program, *map(shlex.quote, overrides)])
 
 
 def run_name(config: RunConfig) -> str:

@@ -32,8 +32,10 @@ def run(job: Job) -> dict:
 def _resumed(job, key, earlier, out):
     """Point to the run that finished in the folder `earlier`, and log it where the store lacks it."""
     out.print(f"Done already with the same settings: {earlier} (resume=false runs it again)")
-    found = files.read_json(earlier / files.RESULT)
-    files.write_json(job.folder / files.RESULT, found | {"resumed_from": str(earlier)})
+    if earlier.resolve() != job.folder.resolve():
+        files.make_way(job.folder, key)
+        found = files.read_json(earlier / files.RESULT)
+        files.write_json(job.folder / files.RESULT, found | {"resumed_from": str(earlier)})
     if entry := files.missing(job.config.outputs, key, earlier, place_of(job)):
         with tracked(job, run_name(job.config), out) as (place, run_id, _):
             files.log(job.config.outputs, key, earlier, place, run_id, entry)
@@ -46,6 +48,7 @@ def deliver(result: flow.Result, job: Job, key: str, place, run_id: str) -> tupl
     config, folder, command = job.config, job.folder, job.command
     text = report.markdown(result, config, command)
     by_layer = layers.layer_table(result)
+    files.make_way(folder, key)
     result.trace.save(folder / files.TRACE)
     files.write(folder / "summary.md", text)
     files.write_json(folder / "layers.json", by_layer)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import baselines
 from baselines.recorded import to_json
 from harness.settings.errors import HalfstepError, NoRoomError
+from harness.training.data.loading import loading_error
 from harness.training.data.samples import Samples, batches, random_batch
 from harness.training.grid import GridCell, Refusal
 from harness.training.step import build_step
@@ -139,6 +140,7 @@ def measure(
 
 def refusal(mode: str, error: Exception) -> Refusal:
     """The Refusal of a mode for what was raised."""
+    error = loading_error(error) or error
     known = isinstance(error, HalfstepError | baselines.BaselineError)
     first = (str(error).strip().splitlines() or ["no reason given"])[0][:300]
     short = isinstance(error, NoRoomError | baselines.errors.OutOfMemoryError)

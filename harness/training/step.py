@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import baselines
 from harness.settings.errors import ConfigError, NoRoomError
 from harness.settings.schema import OptimizerName
+from harness.training.failures import unsuited
 from harness.training.target import load_target
 
 if TYPE_CHECKING:
@@ -54,8 +55,13 @@ class TrainingStep:
 
         with torch.autocast(self.device.type, dtype=self.autocast, enabled=self.autocast is not None):
             scores = self.model(self.inputs)
-            # one score vector a target, whether a sample has one target (an image) or many (a text)
-            return scores, functional.cross_entropy(scores.flatten(0, -2).float(), self.targets.flatten())
+            try:
+                # one score vector a target, whether a sample has one target (an image) or many (a text)
+                return scores, functional.cross_entropy(scores.flatten(0, -2).float(), self.targets.flatten())
+            except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+                if baselines.memory_is_full(error) or "CUDA" in str(error):
+                    raise
+                raise unsuited(scores, self.targets, error) from None
 
     def compute(self) -> torch.Tensor:
         """Forward, backward and update; returns the loss, float (), detached."""

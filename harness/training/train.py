@@ -6,7 +6,7 @@ import contextlib
 import gc
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,16 @@ import numpy as np
 
 import baselines
 from baselines import Measurement, Subject, Timing
-from harness.settings.errors import TrainingError
+from harness.settings.errors import HalfstepError, TrainingError
+from harness.training.data.loading import loading_error
 from harness.training.data.samples import Samples, batches
 from harness.training.data.sources import load
+from harness.training.failures import failed
 from harness.training.step import TrainingStep, build_step
 
 if TYPE_CHECKING:
+    import torch
+
     from harness.settings.schema import PrecisionConfig, RunConfig
 
 LOOK_EVERY = 20  # steps between two looks at the loss, each of which waits for the device
@@ -49,19 +53,22 @@ def train(
     """Train the workload of `config` (RunConfig) on a torch device as config.train says.
 
     on_step: called after every step with steps done, steps planned and the last loss looked at (NaN before the first).
-    Raises DataError for missing samples and TrainingError where the loss diverges or memory runs out.
+    Raises DataError for samples that are missing or damaged, and TrainingError where the loss diverges, memory runs out
+    or the model does not fit the data.
     """
     import torch
 
     workload, settings = config.workload, config.train
     samples = load(config.data, workload, config.batch_size, config.seed)
     loader = batches(samples.train, config.batch_size, config.data, config.seed, True, device)
-    planned = min(settings.epochs * len(loader), settings.steps or math.inf)
-    with seeded(config.seed), matrix_precision(config.precision), explained_memory(config, device):
+    planned, stopped_by = plan(config, len(loader))
+    with seeded(config.seed), matrix_precision(config.precision), contextlib.ExitStack() as stack:
+        models = []
+        stack.enter_context(explained(config, device, models))
         step = build_step(workload, config.precision, config.batch_size, device)
+        models.append(step.model)
         energy_so_far = baselines.meter(baselines.energy_counter(device))
         timer, losses, seen, started = baselines.StepTimer(device), [], math.nan, time.perf_counter()
-        stopped_by = "steps" if settings.steps and planned == settings.steps else "epochs"
         for inputs, targets in forever(loader):
             with timer:
                 step.copy_in(inputs, targets)
@@ -110,6 +117,18 @@ def train(
     )
 
 
+def plan(config: RunConfig, steps_per_epoch: int) -> tuple[int, str]:
+    """(steps that training takes unless its budget ends first, what ends it: epochs or steps).
+
+    A workload that asks for a number of timed steps gets them after the warm-up, however few samples there are.
+    """
+    settings = config.train
+    if settings.steps and config.workload.timed_steps:
+        return settings.steps + settings.warmup, "steps"
+    whole = settings.epochs * steps_per_epoch
+    return (settings.steps, "steps") if settings.steps and settings.steps <= whole else (whole, "epochs")
+
+
 def evaluate(step: TrainingStep, samples: Samples, config: RunConfig, device: str) -> tuple[float, int]:
     """Share of held-out targets that the model ranks first, and how many samples that is over.
 
@@ -154,17 +173,24 @@ def matrix_precision(precision: PrecisionConfig) -> contextlib.AbstractContextMa
 
 
 @contextlib.contextmanager
-def explained_memory(config: RunConfig, device: str) -> Iterator[None]:
-    """Turn torch's ways of saying that memory ran out into one TrainingError."""
+def explained(config: RunConfig, device: str, models: Sequence[torch.nn.Module] = ()) -> Iterator[None]:
+    """Turn what goes wrong while a model is built, trained and evaluated into a DataError or a TrainingError.
+
+    models: the one that is trained, once it is built.
+    """
     try:
         yield
-    except (RuntimeError, MemoryError) as error:
+    except Exception as error:  # a user's model may raise anything
+        if told := loading_error(error):
+            raise told from None
+        if isinstance(error, HalfstepError | baselines.BaselineError):
+            raise
         if baselines.memory_is_full(error):
             raise TrainingError(
                 f"{config.workload.name} at batch {config.batch_size} does not fit the memory of {device}: "
                 f"give a smaller one, e.g. batch_size={max(config.batch_size // 2, 1)}"
             ) from None
-        raise
+        raise failed(error, config.workload, next(iter(models), None)) from error
 
 
 def check_memory(needed_bytes: int, config: RunConfig, device: str) -> None:

@@ -10,6 +10,7 @@ from harness.judging.claims import OUTCOMES, verdict_text
 from harness.report.claim_map.answers import WORDS, answers, headline
 from harness.report.claim_map.cells import row
 from harness.report.run_values import verdict_values
+from harness.report.words import few_support
 from harness.settings.metrics import metric_text
 from harness.settings.schema import RunConfig
 from harness.settings.shipped import short_name
@@ -137,7 +138,11 @@ def description(claim_map: ClaimMap, command: str, maps: list[str]) -> str:
 
 def answer(claim_map: ClaimMap) -> str:
     """The answer to each claim in a few words."""
-    return "; ".join(f"{one.claim}: {one.short}" for one in answers(claim_map))
+    told = []
+    for index, one in enumerate(answers(claim_map)):
+        few = few_support(cell.verdicts[index] for cell in claim_map.cells)
+        told.append(f"{one.claim}: {one.short}{few}")
+    return "; ".join(told)
 
 
 def series_note(claim_map: ClaimMap, name: str, precision: str, cells: Iterable[Cell]) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from harness.settings.fields import check
 from harness.settings.schema import WorkloadConfig
-from harness.training.data.samples import IMAGES, Samples, downloaded, loading_processes
+from harness.training.data.samples import IMAGES, Samples, downloaded, image_shape, loading_processes
 
 KIND = IMAGES
 ADVICE = (
@@ -38,9 +38,10 @@ def load(settings: Cifar10Data, workload: WorkloadConfig, batch_size: int, seed:
     from torchvision.datasets import CIFAR10
 
     normalise = [transforms.ToTensor(), transforms.Normalize(MEANS, DEVIATIONS)]
-    size = workload.input_shape[-1]
-    resize = [] if size == OWN_SIZE else [transforms.Resize(size)]
-    augment = [*resize, transforms.RandomCrop(size, padding=size // 8), transforms.RandomHorizontalFlip()]
+    size = height, width = image_shape(workload, len(MEANS))[1:]
+    resize = [] if size == (OWN_SIZE, OWN_SIZE) else [transforms.Resize(size)]
+    crop = transforms.RandomCrop(size, padding=(width // 8, height // 8))
+    augment = [*resize, crop, transforms.RandomHorizontalFlip()]
     train = downloaded(CIFAR10, settings.root, True, transforms.Compose(augment + normalise))
     held_out = downloaded(CIFAR10, settings.root, False, transforms.Compose(resize + normalise))
     return Samples(train, held_out, "CIFAR-10", real=True)

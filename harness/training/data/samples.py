@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import Field, dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from harness.settings.errors import DataError
 from harness.settings.fields import between
+from harness.training.data.loading import Batches
 from harness.training.step import TrainingStep, is_text
 
 if TYPE_CHECKING:
     import torch
-    from torch.utils.data import DataLoader, Dataset
+    from torch.utils.data import Dataset
 
     from harness.settings.schema import WorkloadConfig
 
@@ -43,12 +45,12 @@ def loading_processes() -> Field:
 
 def batches(
     dataset: Dataset, batch_size: int, settings: DataSettings, seed: int, shuffle: bool, device: str
-) -> DataLoader:
-    """A DataLoader of whole batches (the last, smaller one is left out while training, when they are shuffled)."""
+) -> Batches:
+    """Whole batches (the last, smaller one is left out while training, when they are shuffled)."""
     import torch
     from torch.utils.data import DataLoader
 
-    return DataLoader(
+    loader = DataLoader(
         dataset,
         batch_size,
         shuffle=shuffle,
@@ -57,6 +59,7 @@ def batches(
         pin_memory=torch.device(device).type == "cuda",
         generator=torch.Generator().manual_seed(seed),
     )
+    return Batches(loader, settings.name, settings.workers)
 
 
 def random_samples(workload: WorkloadConfig, count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -90,10 +93,25 @@ def fit(images: torch.Tensor, workload: WorkloadConfig) -> torch.Tensor:
     """Images, float (samples, channels, height, width), resized and repeated to the workload's input shape."""
     from torch.nn import functional
 
-    channels, *size = workload.input_shape
+    channels, *size = image_shape(workload)
     if list(images.shape[2:]) != size:
         images = functional.interpolate(images, size=size, mode="bilinear", align_corners=False)
     return images.expand(-1, channels, -1, -1).contiguous()
+
+
+def image_shape(workload: WorkloadConfig, channels: int | None = None) -> tuple[int, int, int]:
+    """(channels, height, width) of a workload's images; raises DataError for a shape that is none.
+
+    channels: how many the data have, None where any number will do.
+    """
+    shape = tuple(workload.input_shape)
+    if len(shape) != 3 or (channels and shape[0] != channels):
+        have = f"images of {channels} channels" if channels else "images"
+        raise DataError(
+            f"the data are {have} and workload.input_shape is {list(shape)}: give channels, height and width, e.g. "
+            f"workload.input_shape=[{channels or 1},{shape[-1]},{shape[-1]}], or use data=synthetic"
+        )
+    return shape
 
 
 def downloaded(dataset: Callable[..., Dataset], root: str, train: bool, transform: Callable | None = None) -> Dataset:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.settings.schema import WorkloadConfig
 
 HERE = Path(__file__).resolve().parent
-SHARED = ("samples", "sources")  # the files here that are no source
+SHARED = ("loading", "samples", "sources")  # the files here that are no source
 SETTINGS = ("name", "workers")  # that every source has
 
 
@@ -72,7 +72,45 @@ def load(settings: samples.DataSettings, workload: WorkloadConfig, batch_size: i
     size = len(found.train)
     if size < batch_size:
         raise DataError(f"data={found.name} has {size} training samples: give a batch_size of at most {size}")
+    for part in (found.train, found.held_out):
+        _check_targets(part, name, workload)
+        _check_first(part, name, workload)
     return found
+
+
+def _check_targets(dataset, name, workload):
+    """Raise DataError where a data set that tells its targets has one that the workload has no class for."""
+    targets = getattr(dataset, "targets", None)  # of torchvision's data sets
+    if targets is None:
+        targets = (getattr(dataset, "tensors", None) or (None,))[-1]
+    if targets is None or not len(targets):
+        return
+    import torch
+
+    targets = torch.as_tensor(targets)
+    least, most = int(targets.min()), int(targets.max())
+    if least < 0 or most >= workload.classes:
+        raise DataError(
+            f"data={name} has targets from {least} to {most} and workload.classes is {workload.classes}, which takes "
+            f"0 to {workload.classes - 1}: give workload.classes={max(most, 0) + 1}, or other data"
+        )
+
+
+def _check_first(dataset, name, workload):
+    """Raise DataError where the first sample is not of the workload's input shape."""
+    import torch
+
+    if not len(dataset):
+        return
+    with torch.random.fork_rng(devices=[]):  # a random crop leaves the caller's numbers as they were
+        inputs = dataset[0][0]
+    shape = getattr(inputs, "shape", None)
+    if shape is None or tuple(shape) != tuple(workload.input_shape):
+        found = f"a {type(inputs).__name__}" if shape is None else "x".join(map(str, shape))
+        raise DataError(
+            f"data={name} gives samples of {found} and workload.input_shape is {list(workload.input_shape)}: give the "
+            f"shape of the data as workload.input_shape, or other data"
+        )
 
 
 def _schema(found, place):

@@ -82,6 +82,46 @@ def test_older_config_without_later_sections_is_read(tmp_path):
     assert design.buffer_bytes[0] == 316 * 1024
 
 
+@pytest.mark.parametrize(("run", "cycles"), reported().items(), ids=lambda value: "-".join(map(str, value[:4])))
+def test_without_stalls_a_step_takes_scalesim_s_compute_cycles(run, cycles, tmp_path):
+    topology, rows, cols, dataflow = run
+    sizes = dict.fromkeys(("IfmapSramSzkB", "FilterSramSzkB", "OfmapSramSzkB"), 1)
+    config = config_file(tmp_path, ArrayHeight=rows, ArrayWidth=cols, Dataflow=dataflow, **sizes)
+    report = replay(load_topology(HERE / f"{topology}.csv"), load_config(config, clock_hz=1e9))
+    assert report.tiled_cycles[0].tolist() == cycles
+    assert float(report.step_s[0]) * 1e9 == pytest.approx(sum(cycles), rel=1e-12)
+
+
+def test_a_limited_bandwidth_makes_small_memories_cost_time(tmp_path):
+    sizes = dict.fromkeys(("IfmapSramSzkB", "FilterSramSzkB", "OfmapSramSzkB"), 1)
+    calc = load_config(config_file(tmp_path, **sizes))
+    user = load_config(config_file(tmp_path, InterfaceBandwidth="USER", **sizes))
+    trace = load_topology(HERE / "conv.csv")
+    assert replay(trace, user).step_s[0] > replay(trace, calc).step_s[0]
+
+
+WAYS = {
+    "other delimiters and cases": lambda text: text.replace("ArrayHeight:    16", "ARRAYHEIGHT=16"),
+    "marks behind a section": lambda text: text.replace("[general]", "[general] # of all"),
+    "remarks behind a value": lambda text: text.replace("ArrayWidth:     3", "ArrayWidth: 3  ; columns"),
+    "comment lines": lambda text: text.replace("Dataflow : ws", "# one of three\nDataflow : ws\n; the end"),
+    "numbers as int() reads them": lambda text: text.replace("16", "+1_6").replace("64", "064"),
+    "a section of defaults": lambda text: "[DEFAULT]\nArrayHeight: 16\n" + text.replace("ArrayHeight:    16\n", ""),
+    "a value that goes on": lambda text: text.replace("Bandwidth : 10\n", "Bandwidth : 10,\n    20,\n    10\n"),
+    "small letters of the mode": lambda text: text.replace("CALC", "calc"),
+    "an empty value": lambda text: text + "\n[network_presets]\nTopologyCsvLoc:\n",
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_configs_that_scalesim_reads_are_read_alike(name, tmp_path):
+    text = WAYS[name](CONFIG)
+    assert text != CONFIG
+    (tmp_path / "a.cfg").write_text(CONFIG)
+    (tmp_path / "b.cfg").write_text(text)
+    assert load_config(tmp_path / "b.cfg").to_rows() == load_config(tmp_path / "a.cfg").to_rows()
+
+
 CLEAN = "Layer, M, N, K,\nfirst, 12, 34, 56,\nsecond, 7, 8, 9,\n"
 QUIRKS = {
     "no trailing commas": CLEAN.replace(",\n", "\n"),
@@ -95,6 +135,9 @@ QUIRKS = {
     "a header without names": CLEAN.replace("Layer, M, N, K,", "GEMM workload,"),
     "quotes": CLEAN.replace("first", '"first"').replace("34", '"34"'),
     "a comment": CLEAN.replace("second", "# more, to come\nsecond"),
+    "a comment behind a row": CLEAN.replace("56,", "56, # the first, of two"),
+    "a remark behind the last comma": CLEAN.replace("56,", "56, the first").replace("9,", "9, (small)"),
+    "numbers as int() reads them": CLEAN.replace("34", "+3_4").replace("7", "007"),
     "a ratio column": CLEAN.replace("M, N, K,", "M, N, K, Sparsity,").replace("56,", "56, 2:4,"),
 }
 
@@ -131,6 +174,15 @@ def test_convolution_files_with_quirks_hold_the_same_layer(text, stride, tmp_pat
     assert (ops.m[0], ops.n[0], ops.k[0]) == (outputs[0] * outputs[1], 6, 3 * 2 * 5)
     assert ops.stride[:, 0].tolist() == [0, *stride]
     assert ops.output_size[:, 0].tolist() == [0, *outputs]
+
+
+def test_a_batch_column_says_how_often_a_gemm_is_done(tmp_path):
+    path = tmp_path / "batched.csv"
+    path.write_text("Layer, M, N, K, Sparsity, Batch,\na, 2, 3, 4, 1:1, 5,\nb, 2, 3, 4, 2:4, 1,\n")
+    trace = load_topology(path)
+    assert trace.ops.groups.tolist() == [5, 1]
+    path.write_text("Layer, M, N, K, Batch Size,\na, 2, 3, 4, 5,\n")
+    assert load_topology(path).ops.macs.tolist() == [2 * 3 * 4 * 5]
 
 
 def test_convolution_reads_the_image_and_not_the_matrix_made_of_it(tmp_path):
@@ -203,6 +255,8 @@ BAD_CONFIGS = {
     CONFIG.replace("ArrayHeight:    16", "ArrayHeight:    99999999999"): r"scalesim.cfg: .*PEs: give at most",
     CONFIG.replace("Dataflow : ws", "Dataflow : rs"): r"line 13, column 12: Dataflow is 'rs': give os, ws or is",
     CONFIG.replace("SparsitySupport : false", "SparsitySupport : True"): r"SparsitySupport is true",
+    CONFIG.replace("UseRamulatorTrace: False", "UseRamulatorTrace: True"): r"line 37, column 20: UseRamulatorTrace is",
+    CONFIG.replace("IfmapCustomLayout: False", "IfmapCustomLayout: yes"): r"IfmapCustomLayout is true.*leaves out",
     CONFIG.replace("CALC", "AUTO"): r"InterfaceBandwidth is 'AUTO': give CALC or USER",
     CONFIG.replace("CALC", "USER").replace("Bandwidth : 10", "Bandwidth : many"): r"Bandwidth is 'many'",
     CONFIG.replace("Dataflow : ws", "Dataflow : ws\nDataflow : os"): r"line 14.*dataflow is given in line 13 too",

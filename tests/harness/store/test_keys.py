@@ -9,6 +9,7 @@ import pytest
 
 from accel_model import Design
 from harness.settings import shipped
+from harness.store import files, keys, tracking
 from harness.store.keys import (
     designs_digest,
     exploration_key,
@@ -126,6 +127,107 @@ def test_resume_runs_again_after_ones_own_model_was_edited(own):
     (own / "parts.py").write_text("width = 16\n")
     assert not again()
     assert again()
+
+
+READS = """
+import importlib
+import json
+from pathlib import Path
+import torch
+
+size = json.loads(Path(__file__).with_name("sizes.json").read_text())["width"]
+blocks = importlib.import_module("blocks")
+
+def build(num_classes, weights=None):
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, num_classes))
+"""
+
+
+@pytest.fixture
+def reading(own):
+    (own / "reads.py").write_text(READS)
+    (own / "sizes.json").write_text('{"width": 3}')
+    (own / "blocks.py").write_text("depth = 1\n")
+    (own / "weights.bin").write_bytes(b"\x00\xff" * 9)
+    (own / "more").mkdir()
+    (own / "more" / "weights.bin").write_bytes(b"1")
+    return own
+
+
+@pytest.mark.parametrize(
+    ("place", "changes"),
+    [("sizes.json", True), ("blocks.py", True), ("weights.bin", True), ("more/weights.bin", True), ("other.py", False)],
+)
+def test_every_file_that_a_model_is_made_of_decides_its_run_and_its_trace(compose, reading, place, changes):
+    chosen = ("workload=custom", "workload.target=reads:build", "workload.input_shape=[3,2,2]", "workload.classes=2")
+    arguments = "+workload.arguments={weights: [weights.bin, {deep: more/weights.bin}], name: none-such}"
+    config = compose(*chosen, arguments)
+
+    def keys():
+        return run_key(config), trace_key(config.workload, config.precision, 4)
+
+    before = keys()
+    (reading / place).write_bytes((reading / place).read_bytes() + b"\n# edited\n")
+    assert tuple(a != b for a, b in zip(before, keys(), strict=True)) == (changes, changes)
+
+
+def test_a_file_of_data_decides_the_run_and_not_the_trace(compose, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("some text " * 100)
+    config = compose("workload=text_gpt_small", "data=text", f"data.root={path}")
+    before = run_key(config), trace_key(config.workload, config.precision, 4)
+    path.write_text("other text " * 100)
+    after = run_key(config), trace_key(config.workload, config.precision, 4)
+    assert before[0] != after[0] and before[1] == after[1]
+
+
+def test_the_version_of_an_installed_package_decides(compose, own, monkeypatch):
+    (own / "mine.py").write_text("import scipy.special\n" + MODEL)
+    config = compose("workload=custom", "workload.target=mine:build")
+    before = run_key(config)
+    monkeypatch.setattr(keys, "_version", lambda name: "9.9.9" if name == "scipy" else "1")
+    keys._versions.cache_clear()
+    changed = run_key(config)
+    monkeypatch.setattr(keys, "_version", lambda name: "1")
+    keys._versions.cache_clear()
+    assert len({before, changed, run_key(config)}) == 3
+    keys._versions.cache_clear()
+
+
+def test_a_folder_that_another_run_used_holds_no_result_of_the_first(tmp_path):
+    quick = ("workload=mnist_mlp", "train.steps=6", "compare.ceiling_of=null", "data=synthetic", "tracking=none")
+
+    def run(*more):
+        done = halfstep(*quick, "hydra.run.dir=x", *more, folder=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        batch = files.read_json(tmp_path / "x" / "result.json")["params"]["batch_size"]
+        return "Done already" in done.stdout, batch
+
+    assert run("batch_size=8") == (False, 8)
+    assert run("batch_size=4") == (False, 4)
+    assert run("batch_size=8", "resume=true") == (False, 8)
+    assert run("batch_size=8", "resume=true") == (True, 8)
+    assert run("batch_size=4", "resume=true") == (False, 4)
+
+
+def test_what_another_run_left_in_a_folder_makes_way(tmp_path):
+    for name in (*files.OF_A_RUN, "mine.txt"):
+        (tmp_path / name).write_text("{}")
+    files.write_json(tmp_path / files.RESULT, {"params": {"fingerprint": "one"}})
+    files.make_way(tmp_path, "one")
+    assert len(list(tmp_path.iterdir())) == 1 + len(files.OF_A_RUN)
+    files.make_way(tmp_path, "two")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_sweep_counts_no_result_of_an_earlier_one_in_its_folder(tmp_path):
+    for name in ("0", "1"):
+        (tmp_path / name).mkdir()
+        files.write_json(tmp_path / name / files.RESULT, {"params": {"batch_size": 1}, "metrics": {}})
+    os.utime(tmp_path / "0" / files.RESULT, (1, 1))
+    files.write_parent(tmp_path, tracking.Place("uri", "1"))
+    os.utime(tmp_path / files.PARENT, (2, 2))
+    assert files.sweep_table(tmp_path)["run"] == ["1"]
 
 
 def keys_in(folder):

@@ -1,9 +1,11 @@
 """A task is found by its name; what its files lack, or what no schema knows, is one clear error."""
 
+import shlex
+
 import pytest
 
 from harness.store import files
-from harness.tasks.job import Job, read_job
+from harness.tasks.job import Job, _command, read_job
 from tests.helpers.house import house
 from tests.helpers.program import halfstep, refused
 
@@ -78,6 +80,11 @@ def test_a_job_says_what_the_command_line_sets():
     job = Job("run", None, None, "halfstep", ("workload=mnist_mlp", "+extra=1", "~claim"), None)
     assert [job.sets(name) for name in ("workload", "extra", "claim", "precision")] == [True, True, True, False]
     assert callable(read_job)
+
+
+def test_the_command_that_makes_a_run_again_can_be_pasted():
+    overrides = ("outputs=a b", "workload.target=x:y", "batch_size=[1,2]", "data.root=it's `here` #1", "~claim")
+    assert shlex.split(_command(overrides))[-len(overrides) :] == list(overrides)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"folder": 3}', '{"folder": "/nowhere"}', "not JSON"])
