@@ -50,8 +50,11 @@ def operator(space: str, name: str, overload: str) -> Callable | None:
 
 
 def is_composite(op: Callable) -> bool:
-    """Whether torch replaces an operator by others before autograd sees it, on every device that has no own kernel."""
-    return op.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
+    """Whether torch replaces an operator by others before autograd sees it, on every device that has no own kernel.
+
+    The dispatcher is asked alone: decompositions that Python registers for tracing are no way in which an op runs.
+    """
+    return torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), "CompositeImplicitAutograd")
 
 
 def fake_tensor_types() -> tuple[type, ...]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from accel_model.errors import TraceError
 from harness.settings.errors import CaptureError
 
-LARGEST_MEMORY = 512 * 2**20  # bytes that a file may take once read, where task.memory_mb does not say otherwise
+LARGEST_MEMORY = 384 * 2**20  # bytes that a file may take once read, where task.memory_mb does not say otherwise
 PER_FILE = 4  # that limit over the largest file: text and objects lie in memory side by side
 BYTES_OF = {b"[": 64, b"{": 200, b",": 40, b":": 40, b'"': 12}  # of CPython 3.11's objects, by the mark that makes one
 GZIP, ZIP, TAR = b"\x1f\x8b", b"PK\x03\x04", b"ustar"
@@ -45,7 +45,7 @@ def read(path: str | Path, memory_bytes: int = LARGEST_MEMORY) -> object:
         return json.loads(text, parse_constant=_refused, parse_float=_finite)
     except RecursionError:
         raise ExecutionTraceError(
-            f"{path} is no JSON file of this kind: it nests deeper than a trace does, some 1,000 levels; record it again"
+            f"{path} is no JSON file of this kind: it nests deeper than some 1,000 levels; record it again"
         ) from None
     except ValueError as error:
         raise ExecutionTraceError(_no_json(path, error)) from None
@@ -123,7 +123,8 @@ def _foreign(path, data):
         return f"{path} is no JSON file: it is a {kind} archive; unpack it and give the .json file in it"
     start = data[:4].lstrip(b"\xef\xbb\xbf \t\r\n")
     is_json = start[:1] in (b"{", b"[")
-    message = any(tag in data[1:3] for tag in (b"\x0a", b"\x12")) and not data[:1].isspace()  # of GlobalMetadata
+    message = any(tag in data[1:3] for tag in (b"\x0a", b"\x12"))  # of GlobalMetadata
+    message &= any(byte < 9 or 13 < byte < 32 for byte in data[:64])
     if not is_json and (message or (str(path).endswith(".et") and data)):
         return (
             f"{path} is no JSON file: it is a Chakra trace in protobuf, made for simulators. Give the JSON that it was "

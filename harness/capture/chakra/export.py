@@ -25,7 +25,7 @@ MOST_NAMES = 8  # of calls without a simulated duration that are listed
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: nodes with a simulated duration, their sum, and calls of the step and outside it that kept theirs.
+    """What was written: nodes with a simulated duration and their sum; calls outside of the step, which kept theirs.
 
     left: {name of an operator: calls in the step without a simulated duration}, the most frequent first.
     """

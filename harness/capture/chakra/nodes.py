@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from accel_model import Trace
 from harness.capture.chakra.document import ExecutionTraceError, shown
@@ -82,7 +83,7 @@ def parsed(path: object, nodes: object) -> list[RecordedCall]:
                 f"{path} is damaged at node {shown(number)} ({_reason(error)}): record it again"
             ) from None
     calls.sort(key=lambda call: call.number)
-    for before, call in zip(calls, calls[1:], strict=False):
+    for before, call in pairwise(calls):
         if before.number == call.number:
             raise ExecutionTraceError(f"{path} is damaged: node {call.number} is there twice; record it again")
     for call in calls:
@@ -119,13 +120,13 @@ def _values(side):
 
 def _whole(value, name, low=0):
     if type(value) is not int or not low <= value < LARGEST_NUMBER:
-        raise ValueError(f"{name} is {shown(value)} and no whole number from {low} to below 2^63")
+        raise ValueError(f"{name} is no whole number from {low} to below 2^63: {shown(value)}")
     return value
 
 
 def _text(value, name, longest=LONGEST_NAME):
     if not isinstance(value, str) or len(value) > longest:
-        raise ValueError(f"{name} is {shown(value)} and no text of at most {longest} characters")
+        raise ValueError(f"{name} is no text of at most {longest} characters: {shown(value)}")
     if not value.isascii():
         try:
             value.encode()

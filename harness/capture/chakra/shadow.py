@@ -37,6 +37,7 @@ DTYPES = {  # as c10 names an element's type
     "c10::Float8_e4m3fnuz": torch.float8_e4m3fnuz,
     "c10::Float8_e5m2fnuz": torch.float8_e5m2fnuz,
 }
+NUMBERS = (torch.float64, torch.int64, torch.bool, torch.complex128)  # as which torch wraps a number of Python
 UNDEFINED = "nullptr (uninitialized)"  # what a tensor that is not there has as its type
 
 
@@ -74,14 +75,17 @@ class Opaque:
 
 
 def value_of(value: object, kind: str, shape: object, strides: object, depth: int = 0) -> object:
-    """A Shadow, an Opaque, a list of such, None, or the plain value; raises ValueError where the file contradicts itself.
+    """A Shadow, an Opaque, a list of such, None, or the plain value.
+
+    Raises ValueError where the file contradicts itself.
 
     kind: the value's type as the file names it, e.g. "Tensor(float)" or "GenericList[Int,Int]".
     """
     if kind.startswith("Tensor("):
         return _tensor(value, kind.removeprefix("Tensor(").removesuffix(")"), shape, strides)
     if "Tensor(" not in kind:
-        return None if isinstance(value, str) and value.startswith("<") and value.endswith(">") else value
+        unknown = isinstance(value, str) and value.startswith("<") and value.endswith(">")
+        return None if unknown or (isinstance(value, list) and "<SymInt>" in value) else value
     if depth >= DEEPEST:
         raise ValueError(f"an argument nests deeper than {DEEPEST} lists")
     kinds = _split(kind[kind.index("[") + 1 : -1]) if "[" in kind else []
@@ -98,6 +102,11 @@ def tensors_in(values: object) -> Iterator[Shadow]:
             yield value
         elif isinstance(value, list):
             yield from tensors_in(value)
+
+
+def is_number(tensor: Shadow) -> bool:
+    """Whether a tensor may be a number of the program that torch wrapped."""
+    return not tensor.shape and tensor.dtype in NUMBERS
 
 
 def has_opaque(values: object) -> bool:

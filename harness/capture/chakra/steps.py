@@ -69,7 +69,7 @@ def recorded_steps(calls: Sequence[RecordedCall]) -> list[RecordedStep]:
 
 
 def _ends(calls):
-    """{number: the largest number of a call inside it, or its own}; callers have smaller numbers than what they call."""
+    """{number: the largest number of a call inside it, or its own}; callers have smaller numbers than their calls."""
     ends = {call.number: call.number for call in calls}
     for call in reversed(calls):
         if call.parent in ends and call.parent != call.number:

@@ -18,15 +18,17 @@ from harness.capture.attribution import Made, OpPlace
 from harness.capture.chakra.document import ExecutionTraceError, shown
 from harness.capture.chakra.nodes import RecordedCall
 from harness.capture.chakra.ops import kernel_of, op_of, uncounted
-from harness.capture.chakra.shadow import LARGEST_EXACT, Shadow, has_opaque, tensors_in, value_of
+from harness.capture.chakra.shadow import LARGEST_EXACT, Shadow, has_opaque, is_number, tensors_in, value_of
 from harness.capture.formulas.parts import Call
 from harness.capture.formulas.table import formula_of
+from harness.capture.storages import DTYPES as STORED
 from harness.capture.storages import Origin, Stored, extent
 from harness.capture.writer import Writer
 
 WEIGHTS, BUFFERS = ("weight", "weight0", "weight1"), ("running_mean", "running_var")
 BACKWARD, ACCUMULATE = "autograd::engine::evaluate_function", "AccumulateGrad"
-COMPILED = ("CompiledFunction",)  # how the calls of compiled code begin, which list all that they take
+COMPILED = "CompiledFunction"  # in the names of compiled code, whose calls list all that they take
+FUSED = ": fused kernels"
 ON_PAPER = {
     "requires_grad",
     "retain_grad",
@@ -54,6 +56,8 @@ class Walk:
         self._accumulated = {}  # id of an entry -> entry, of gradients that end at a leaf
         self._unsure = []  # (row, entry that it writes) of gradients in nodes that take weights and data
         self._children = {}
+        self._regions = {}  # name of compiled code -> (times, bytes) of what kernels made there that the file does not name
+        self._names_kernels = False
         self._writer = Writer(self, self.rows)
 
     def of(self, tensor: Shadow) -> Stored:
@@ -66,7 +70,8 @@ class Walk:
         for call in calls:
             known = call.parent in numbers and call.parent != call.number
             children.setdefault(call.parent if known else None, []).append(call)
-        waiting = [(call, OpPlace(0, Phase.FORWARD), (None, False), ()) for call in reversed(children.get(None, []))]
+        start = OpPlace(0, Phase.FORWARD), (None, ""), ()
+        waiting = [(call, *start) for call in reversed(children.get(None, []))]
         while waiting:
             call, place, function, seen = waiting.pop()
             if seen:  # after all that it called
@@ -74,7 +79,7 @@ class Walk:
                 continue
             inner = children.get(call.number, ())
             if call.name.startswith(BACKWARD):
-                function = None, any(name in call.name for name in COMPILED)
+                function = None, self._region(call)
             place = self._place(call, place, inner)
             try:
                 seen = self._visit(call, place, function, bool(inner))
@@ -84,7 +89,7 @@ class Walk:
                 self._cover(call)
                 continue
             if not call.schema and not place.backward and call.sequence >= 0 and call.sequence in self._made:
-                function = self._made[call.sequence], call.name.startswith(COMPILED)
+                function = self._made[call.sequence], self._region(call)
             waiting.append((call, place, function, seen))
             waiting += [(child, place, function, ()) for child in reversed(inner)]
         return self
@@ -124,7 +129,8 @@ class Walk:
             if entry.role is None and id(entry) in self._last_use:
                 entry.freed = self._last_use[id(entry)] + 1
         give_roles(self.rows, self.entries)
-        return to_trace(self.rows, self.entries, [""], self._writer.uncounted, meta)
+        unseen = {} if self._names_kernels else self._regions
+        return to_trace(self.rows, self.entries, [""], self._writer.uncounted | unseen, meta)
 
     def _role_of_existing(self, entry):
         """What was there before the step and is no host input: the host's are seen first in the forward pass, unwritten.
@@ -152,6 +158,20 @@ class Walk:
                     found.setdefault(key, []).append(number)
         return {n: Role.PARAMETER for key, numbers in found.items() if len(numbers) == wanted[key] for n in numbers}
 
+    def _region(self, call):
+        """What to call the fused kernels of compiled code that begins with a call; "" for other calls."""
+        if COMPILED not in call.name:
+            return ""
+        name = call.name.rpartition(": ")[2] + FUSED
+        count, size = self._regions.get(name, (0, 0))
+        self._regions[name] = count + 1, size
+        return name
+
+    def _made_unseen(self, region, tensor):
+        if region in self._regions:
+            count, size = self._regions[region]
+            self._regions[region] = count, size + extent(tensor)
+
     def _place(self, call, place, inner):
         if call.name.startswith("Optimizer.step"):
             return UPDATING
@@ -171,19 +191,23 @@ class Walk:
         op = op_of(call.schema)
         if op is None and not any("Tensor(" in kind for _, kind, *_ in (*call.inputs, *call.outputs)):
             op = kernel_of(call, ())
+            self._names_kernels |= op is not None
             if op is not None and not has_children:
                 count, size = self._writer.uncounted.get(call.name, (0, 0))
                 self._writer.uncounted[call.name] = (count + 1, size)
             return (None,)
         inputs = [value_of(*given) for given in call.inputs]
         tensors = list(tensors_in(inputs))
+        self._names_kernels |= op is None and kernel_of(call, ()) is not None
         if op is None and (op := kernel_of(call, tensors)) is None:
             self._note_bare(call, place, tensors)
             return (None,)
         arguments = dict(zip(op.info.arguments, inputs, strict=False)) or dict(enumerate(inputs))
         op.check(arguments)
         outs = {id(t) for t in tensors_in([arguments.get(name) for name in op.info.outs])}
-        self._resolve(tensors, place, function[1], outs)
+        numbers = {id(t) for t in tensors if is_number(t)} - {id(t) for t in op.written(arguments)}
+        self._resolve([t for t in tensors if id(t) not in numbers], place, function[1], outs)
+        self._constants([t for t in tensors if id(t) in numbers])
         self._note(call, place, arguments, tensors, function[0])
         seen = (op, arguments, tensors, len(self.calls), has_opaque(inputs))
         descends = op.composite or formula_of(op.info) is None
@@ -221,6 +245,8 @@ class Walk:
         opaque = opaque or has_opaque(outputs)
         flat = [t for out in outputs for t in (out if isinstance(out, list) else [out])]
         info = uncounted(op.info) if opaque else op.info
+        unsure = place.backward and (place.made is None or place.made.weight)
+        unsure &= all(t.stored.origin is not Origin.WEIGHT for t in tensors)
         start = len(self.rows)
         self._writer.record(Call(info, arguments, tensors, changed, flat, fresh), place, [t.stored for t in tensors])
         self.calls.append(call.number)
@@ -228,18 +254,22 @@ class Walk:
             sizes = (float(np.prod(row.gemm, dtype=np.float64)), row.vector_ops, *row.gemm)
             if max(sizes) >= LARGEST_EXACT or min(sizes) < 0:
                 raise ValueError(f"it does {max(sizes):.3g} operations, and counts are exact up to 2^53")
-            if place.backward and row.phase is Phase.DGRAD and (place.made is None or place.made.weight):
+            if unsure and row.phase is Phase.DGRAD:
                 self._unsure += [(row, entry) for entry, is_written, *_ in row.uses if is_written]
 
     def _note_bare(self, call, place, tensors):
         """A call that names no operator: a node of a backward pass, a custom function, compiled code, a mark."""
         if ACCUMULATE in call.name:
             for tensor in tensors:
-                if (entry := self._live.get(tensor.number)) is not None:
-                    self._accumulated[id(entry)] = entry
+                entry = self._live.get(tensor.number)
+                if entry is None or entry.elements < tensor.numel() or entry.shape != tensor.shape:  # made unseen
+                    entry = self._entry(tensor, None, False, Origin.DATA)
+                    entry.gradient, entry.of_weight, entry.written_in = True, True, Phase.WGRAD
+                    self._made_unseen(next(reversed(self._regions), ""), tensor)
+                self._accumulated[id(entry)] = entry
         if place.backward or call.sequence < 0 or not tensors:
             return
-        self._resolve(tensors, place, False, ())
+        self._resolve(tensors, place, "", ())
         origins = {t.stored.origin for t in tensors}
         self._made[call.sequence] = Made(0, Origin.WEIGHT in origins, Origin.DATA in origins, False, False)
 
@@ -268,16 +298,27 @@ class Walk:
                 self._made[inner.sequence] = made
             waiting += self._children.get(inner.number, [])
 
-    def _resolve(self, tensors, place, compiled, outs):
+    def _resolve(self, tensors, place, region, outs):
         """Give every tensor that a call takes its Stored.
 
         What is new in compiled code, or where a result is to go, was made in the step by what no call tells of.
         """
         for tensor in tensors:
             entry = self._live.get(tensor.number)
-            tensor.stored = self._entry(tensor, entry, not compiled and id(tensor) not in outs, Origin.DATA)
+            tensor.stored = self._entry(tensor, entry, not region and id(tensor) not in outs, Origin.DATA)
             if entry is None:
+                if id(tensor) not in outs:
+                    self._made_unseen(region, tensor)
                 self._seen_in[id(tensor.stored)] = None if place.backward else place.phase
+
+    def _constants(self, tensors):
+        """Give numbers of the program, which torch wraps in tensors for the length of a call, a Stored."""
+        for tensor in tensors:
+            entry = self._live.get(tensor.number)
+            if entry is None or entry.shape or entry.dtype is not STORED[tensor.dtype]:
+                entry = self._entry(tensor, None, False, Origin.CONSTANT)
+                entry.role = Role.TEMPORARY
+            tensor.stored = entry
 
     def _fresh(self, inputs, outputs):
         """The outputs whose storage is none of the inputs', which get a new Stored."""

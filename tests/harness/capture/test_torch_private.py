@@ -284,6 +284,7 @@ def test_operators_are_found_by_name_and_composite_ones_are_told():
     for names in (("aten", "addmm", "no_such"), ("aten", "no_such", "default"), ("__class__", "mro", "default")):
         assert torch_private.operator(*names) is None
     composite = {
-        name: torch_private.is_composite(getattr(torch.ops.aten, name).default) for name in ("linear", "addmm")
+        name: torch_private.is_composite(getattr(torch.ops.aten, name).default)
+        for name in ("linear", "addmm", "native_batch_norm")
     }
-    assert composite == {"linear": True, "addmm": False}
+    assert composite == {"linear": True, "addmm": False, "native_batch_norm": False}
