@@ -51,7 +51,7 @@ def read_recording(path: str | Path, step: int | None = None, memory_mb: int | N
 
 
 def is_execution_trace(path: str | Path) -> bool:
-    """Whether a file is a PyTorch execution trace by its name, or a Chakra trace in protobuf, which its reader refuses."""
+    """Whether a file is a PyTorch execution trace by its name, or a protobuf one, which its reader refuses."""
     return str(path).lower().endswith(EXECUTION_TRACES)
 
 

@@ -13,7 +13,7 @@ from harness.flows.run import nominal_design
 from harness.flows.traces import is_execution_trace, read_recording, read_trace
 from harness.report.listings import replay_table, trace_line, uncounted_line
 from harness.settings.errors import ConfigError
-from harness.settings.fields import above_zero
+from harness.settings.fields import above_zero, check
 from harness.settings.schema import RunConfig
 from harness.tasks.job import Job
 from harness.text.console import console, show
@@ -30,7 +30,10 @@ class ReplayConfig:
     topology: str | None  # SCALE-Sim topology to write
     chakra: str | None  # execution trace to write, with durations
     step: int | None  # of an execution trace
-    memory_mb: int | None = above_zero(2048, "MB")
+    memory_mb: int | None = above_zero(2048, "MB")  # that an execution trace may take
+
+    def __post_init__(self):
+        check(self, "task")
 
 
 SCHEMA = ReplayConfig
@@ -46,7 +49,7 @@ def replay(job: Job) -> dict:
     design = _design(job.config)
     report = replay_on(trace, design)
     out, lines = console(), []
-    out.print(*filter(None, (trace_line(trace), _step_line(trace), uncounted_line(trace))), sep="\n")
+    out.print(*filter(None, (trace_line(trace), _step_line(trace), uncounted_line(trace))), sep="\n", markup=False)
     if settings.timeline:
         save_timeline(settings.timeline, trace, report)
         lines.append(f"Timeline: {settings.timeline} (open it in ui.perfetto.dev)")

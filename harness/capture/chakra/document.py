@@ -64,6 +64,17 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
+def printable(name: str) -> str:
+    """A name from a file as people see it: at most SHOWN characters, without control and direction marks."""
+    return "".join(mark if mark.isprintable() else "?" for mark in name[:SHOWN])
+
+
+def reason(error: object) -> str:
+    """The text of an error as another repeats it: printable ASCII, at most SHOWN characters."""
+    text = ascii(str(error)[: SHOWN + 1])[1:-1]
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
 def _unpacked(path, memory_bytes):
     limit = memory_bytes // PER_FILE
     try:
@@ -135,8 +146,7 @@ def _foreign(path, data):
 
 
 def _no_json(path, error):
-    reason = shown(str(error)).strip("'\"")
-    return f"{path} is no JSON file ({reason}): unpack it, or record it again"
+    return f"{path} is no JSON file ({reason(error)}): unpack it, or record it again"
 
 
 def _refused(token):

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from accel_model.formats.atomic import write_bytes
+from harness.capture.chakra.document import printable
 from harness.capture.chakra.nodes import Recording
 from harness.settings.errors import OutputError
 
@@ -63,7 +64,7 @@ def with_durations(recording: Recording, op_s: ArrayLike) -> tuple[dict, Exporte
         elif (number in recording.inside or node["ctrl_deps"] in by_node) and EXCLUSIVE in node:
             node = node | {EXCLUSIVE: 0}  # its time is in the call that made it
         elif number not in recording.inside and number not in around and _is_call(node):
-            left[node["name"][:80]] += in_step
+            left[printable(node["name"])] += in_step
             outside += not in_step
         nodes.append(node)
     left = {name: count for name, count in left.most_common() if count}

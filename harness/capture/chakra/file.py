@@ -9,7 +9,15 @@ from pathlib import Path
 
 from accel_model import Trace
 from accel_model.errors import TraceError
-from harness.capture.chakra.document import LARGEST_MEMORY, PER_FILE, ExecutionTraceError, read, shown
+from harness.capture.chakra.document import (
+    LARGEST_MEMORY,
+    PER_FILE,
+    ExecutionTraceError,
+    printable,
+    read,
+    reason,
+    shown,
+)
 from harness.capture.chakra.nodes import Recording, parsed
 from harness.capture.chakra.steps import chosen
 from harness.capture.chakra.walk import Walk
@@ -43,7 +51,13 @@ def recording(path: str | Path, step: int | None = None, memory_bytes: int = LAR
     calls = parsed(path, document.get("nodes"))
     taken, count = chosen(path, calls, step)
     calls = [call for call in calls if taken.first <= call.number < taken.beyond and not call.on_device]
-    meta = {"source": "chakra", "schema": schema[:40], "file": Path(path).name, "step": taken.name[:80], "steps": count}
+    meta = {
+        "source": "chakra",
+        "schema": schema[:40],
+        "file": Path(path).name,
+        "step": printable(taken.name),
+        "steps": count,
+    }
     try:
         roles = Walk(path, {}).over(calls).roles()
         walk = Walk(path, roles).over(calls)
@@ -51,6 +65,6 @@ def recording(path: str | Path, step: int | None = None, memory_bytes: int = LAR
     except ExecutionTraceError:
         raise
     except (TraceError, OverflowError, RecursionError) as error:
-        raise ExecutionTraceError(f"{path} makes no valid trace: {shown(str(error))[1:-1]}") from None
+        raise ExecutionTraceError(f"{path} makes no valid trace: {reason(error)}") from None
     limits = taken.first, taken.beyond
     return Recording(trace, tuple(walk.calls), frozenset(walk.inside), document, limits)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from accel_model import Trace
-from harness.capture.chakra.document import ExecutionTraceError, shown
+from harness.capture.chakra.document import ExecutionTraceError, reason, shown
 
 LARGEST_COUNT = 1_000_000  # nodes
 LARGEST_NUMBER = 2**63  # of a node, a thread or a sequence
@@ -102,7 +102,7 @@ def _is_root(call):
 def _reason(error):
     if isinstance(error, KeyError):
         return f"it has no {shown(error.args[0])}"
-    return shown(str(error)).strip("'\"")
+    return reason(error)
 
 
 def _values(side):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from harness.capture import torch_private
-from harness.capture.chakra.document import shown
+from harness.capture.chakra.document import printable, shown
 from harness.capture.chakra.nodes import LARGEST_NUMBER, RecordedCall
 from harness.capture.chakra.shadow import Shadow, tensors_in
 from harness.capture.formulas.parts import OpInfo, info_of
@@ -85,4 +85,4 @@ def kernel_of(call: RecordedCall, tensors: Sequence[Shadow]) -> RecordedOp | Non
     exchanges = bool(tensors and COMMUNICATION.match(call.name))
     if not (call.backend or KERNEL.match(call.name) or exchanges):
         return None
-    return RecordedOp(OpInfo(call.name, "", (), {}, (), (), False, False, False), False, (), exchanges)
+    return RecordedOp(OpInfo(printable(call.name), "", (), {}, (), (), False, False, False), False, (), exchanges)

@@ -43,7 +43,9 @@ def chosen(path: object, calls: Sequence[RecordedCall], number: int | None) -> t
         if not found:
             names = ", ".join(f"{step.number} ({step.name})" for step in steps[:SHOWN])
             more = f" and {len(steps) - SHOWN} more" if len(steps) > SHOWN else ""
-            raise ExecutionTraceError(f"{path} has no step {number}: it has {names}{more}; give one as task.step=")
+            raise ExecutionTraceError(
+                f"{path} has no step {number}: it has {names}{more}; give one, e.g. task.step={steps[0].number}"
+            )
         return found[-1], len(steps)
     contents = [_content(calls, step) for step in steps]
     parts = set().union(*(parts for parts, _ in contents))
@@ -141,7 +143,7 @@ def _position(calls, number):
 
 
 def _storages(value):
-    """The storage numbers of a recorded tensor, [tensor, storage, offset, elements, bytes, device], or a list of such."""
+    """The storage numbers of a recorded [tensor, storage, offset, elements, bytes, device], or of a list of such."""
     if not isinstance(value, list) or not value:
         return []
     if not isinstance(value[0], list):

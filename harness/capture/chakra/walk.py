@@ -1,8 +1,8 @@
-"""Rows of a trace from calls that a file records: shapes and storage numbers in place of tensors.
+"""Rows of a trace from calls that a file records.
 
-A call is counted where the dispatcher below autograd would see it, as capture does: what torch decomposes above autograd
-(CompositeImplicitAutograd) or has no formula is descended into, where the file shows what it called. What comes out of
-a descent without a row is listed as uncounted itself.
+A call is counted where the dispatcher below autograd would see it, as capture does: what torch decomposes above
+autograd (CompositeImplicitAutograd) or has no formula is descended into, where the file shows what it called. What
+comes out of a descent without a row is listed as uncounted itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from accel_model import Trace
 from accel_model.types import Phase, Role
 from harness.capture.assemble import give_roles, to_trace
 from harness.capture.attribution import Made, OpPlace
-from harness.capture.chakra.document import ExecutionTraceError, shown
+from harness.capture.chakra.document import ExecutionTraceError, printable, reason, shown
 from harness.capture.chakra.nodes import RecordedCall
 from harness.capture.chakra.ops import kernel_of, op_of, uncounted
 from harness.capture.chakra.shadow import LARGEST_EXACT, Shadow, has_opaque, is_number, tensors_in, value_of
@@ -56,7 +56,7 @@ class Walk:
         self._accumulated = {}  # id of an entry -> entry, of gradients that end at a leaf
         self._unsure = []  # (row, entry that it writes) of gradients in nodes that take weights and data
         self._children = {}
-        self._regions = {}  # name of compiled code -> (times, bytes) of what kernels made there that the file does not name
+        self._regions = {}  # name of compiled code -> (times, bytes that unnamed kernels made there)
         self._names_kernels = False
         self._writer = Writer(self, self.rows)
 
@@ -133,7 +133,7 @@ class Walk:
         return to_trace(self.rows, self.entries, [""], self._writer.uncounted | unseen, meta)
 
     def _role_of_existing(self, entry):
-        """What was there before the step and is no host input: the host's are seen first in the forward pass, unwritten.
+        """What was there before the step and is no host input: those are seen first in the forward pass, unwritten.
 
         None leaves it to the storage's history. What a backward pass sees first was kept for it, its op unrecorded.
         """
@@ -145,7 +145,7 @@ class Walk:
         return Role.OPTIMIZER_STATE if first is Phase.UPDATE and entry.written_in is None else None
 
     def _leaves(self, known):
-        """Parameters by the shape of the gradients that end at a leaf, where as many tensors have it as gradients do."""
+        """Parameters by the shape of gradients that end at a leaf, where as many tensors have it as gradients do."""
         wanted, found = {}, {}
         for entry in self._accumulated.values():
             wanted[entry.shape, entry.dtype] = wanted.get((entry.shape, entry.dtype), 0) + 1
@@ -162,7 +162,7 @@ class Walk:
         """What to call the fused kernels of compiled code that begins with a call; "" for other calls."""
         if COMPILED not in call.name:
             return ""
-        name = call.name.rpartition(": ")[2] + FUSED
+        name = printable(call.name.rpartition(": ")[2]) + FUSED
         count, size = self._regions.get(name, (0, 0))
         self._regions[name] = count + 1, size
         return name
@@ -193,8 +193,7 @@ class Walk:
             op = kernel_of(call, ())
             self._names_kernels |= op is not None
             if op is not None and not has_children:
-                count, size = self._writer.uncounted.get(call.name, (0, 0))
-                self._writer.uncounted[call.name] = (count + 1, size)
+                self._list(op.info.name)
             return (None,)
         inputs = [value_of(*given) for given in call.inputs]
         tensors = list(tensors_in(inputs))
@@ -239,8 +238,7 @@ class Walk:
             changed = tensors if op.exchanges else made
             tensors = tensors if op.exchanges else [t for t in tensors if not any(t is other for other in made)]
         if not (tensors or changed or fresh):
-            count, size = self._writer.uncounted.get(op.info.name, (0, 0))
-            self._writer.uncounted[op.info.name] = (count + 1, size)
+            self._list(op.info.name)
             return
         opaque = opaque or has_opaque(outputs)
         flat = [t for out in outputs for t in (out if isinstance(out, list) else [out])]
@@ -256,6 +254,11 @@ class Walk:
                 raise ValueError(f"it does {max(sizes):.3g} operations, and counts are exact up to 2^53")
             if unsure and row.phase is Phase.DGRAD:
                 self._unsure += [(row, entry) for entry, is_written, *_ in row.uses if is_written]
+
+    def _list(self, name):
+        """List an op that does work and shows no tensor."""
+        count, size = self._writer.uncounted.get(name, (0, 0))
+        self._writer.uncounted[name] = count + 1, size
 
     def _note_bare(self, call, place, tensors):
         """A call that names no operator: a node of a backward pass, a custom function, compiled code, a mark."""
@@ -347,7 +350,7 @@ class Walk:
         return entry
 
     def _does_not_fit(self, call, error):
-        reason = shown(str(error)).strip("'\"")
         return ExecutionTraceError(
-            f"{self._path}: node {call.number}, {shown(call.name)}, does not fit its schema ({reason}): record it again"
+            f"{self._path}: node {call.number}, {shown(call.name)}, does not fit its schema ({reason(error)}): "
+            "record it again"
         )

@@ -1,4 +1,4 @@
-"""What a recorded call is made of is counted where capture counts it; no tensor of the step's own comes from the host."""
+"""What a recorded call is made of is counted where capture counts it; no tensor of the step comes from the host."""
 
 import json
 
@@ -146,7 +146,10 @@ def call(document, name, tensors, schema="", below=None, **attributes):
 
 def test_a_kernel_with_fewer_strides_than_values_is_listed_and_the_rest_counted(tmp_path):
     path = record(perceptron(), tmp_path / "et.json")
-    add = lambda d: call(d, "triton_poi_fused_add_0", {1: [4, 8], 2: [4, 8]}, kernel_backend="triton") and None
+
+    def add(document):
+        call(document, "triton_poi_fused_add_0", {1: [4, 8], 2: [4, 8]}, kernel_backend="triton")
+
     trace = file.load(changed(path, add, tmp_path / "more.json"))
     assert trace.uncounted == {"triton_poi_fused_add_0": (1, 2 * 4 * 8 * 4)}
     assert trace.macs_by_phase() == file.load(path).macs_by_phase()
@@ -282,6 +285,9 @@ def test_a_compiled_step_tells_the_gradients_of_weights_from_those_of_data(compi
 
 def test_a_call_that_contradicts_its_schema_is_named(tmp_path):
     path = record(perceptron(), tmp_path / "et.json")
-    change = lambda d: node_named(d, "aten::addmm" if False else "aten::mm")["inputs"]["values"].__setitem__(0, True)
+
+    def change(document):
+        node_named(document, "aten::mm")["inputs"]["values"][0] = True
+
     with pytest.raises(CaptureError, match=r"wrong\.json: node \d+, 'aten::mm', does not fit .*record it again"):
         file.load(changed(path, change, tmp_path / "wrong.json"))
