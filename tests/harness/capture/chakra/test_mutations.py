@@ -43,7 +43,7 @@ ODD = (
         "<None>",
     ),
 )
-ROUNDS = 150
+ROUNDS = 50
 
 
 def places(value, found):
