@@ -38,6 +38,25 @@ def schema_of(op: Callable) -> torch.FunctionSchema:
     return op._schema
 
 
+def operator(space: str, name: str, overload: str) -> Callable | None:
+    """The operator overload torch.ops.SPACE.NAME.OVERLOAD, or None where none of that name is loaded."""
+    from torch._ops import OpOverload
+
+    try:
+        found = getattr(getattr(getattr(torch.ops, space), name), overload)
+    except (AttributeError, RuntimeError, ValueError):
+        return None
+    return found if isinstance(found, OpOverload) else None
+
+
+def is_composite(op: Callable) -> bool:
+    """Whether torch replaces an operator by others before autograd sees it, on every device that has no own kernel.
+
+    The dispatcher is asked alone: decompositions that Python registers for tracing are no way in which an op runs.
+    """
+    return torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), "CompositeImplicitAutograd")
+
+
 def fake_tensor_types() -> tuple[type, ...]:
     """Tensor types that stand for plain tensors under a dispatch mode."""
     from torch._subclasses.fake_tensor import FakeTensor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from accel_model import Trace
 from accel_model.errors import TraceError
@@ -14,6 +15,7 @@ from harness.settings.schema import PrecisionConfig, WorkloadConfig
 from harness.store.keys import trace_key
 from harness.training.step import build_step
 
+EXECUTION_TRACES = (".json", ".json.gz", ".tar.gz", ".et", ".et.gz")
 FULL = "fp32"  # the precision whose trace gives those that only resize it
 
 
@@ -29,13 +31,28 @@ def captured(workload: WorkloadConfig, precision: PrecisionConfig, batch_size: i
 
 
 def read_trace(path: str | Path) -> Trace:
-    """The Trace in a file: a saved one, a SCALE-Sim topology (.csv) or a PyTorch execution trace (.json).
+    """The Trace in a file: a saved one, a SCALE-Sim topology (.csv) or a PyTorch execution trace (.json, .json.gz).
 
     Raises TraceError.
     """
-    if str(path).endswith(".csv"):
+    if str(path).lower().endswith(".csv"):
         return load_topology(path)
-    return chakra.file.load(path) if str(path).endswith(".json") else Trace.load(path)
+    return chakra.file.load(path) if is_execution_trace(path) else Trace.load(path)
+
+
+def read_recording(path: str | Path, step: int | None = None, memory_mb: int | None = None) -> Any:
+    """The chakra Recording of one step of a PyTorch execution trace.
+
+    step: which, as the file numbers them; None: the last complete one. memory_mb: what the file may take once read,
+    in MB; None: the reader's own limit. Raises TraceError.
+    """
+    limit = {} if memory_mb is None else {"memory_bytes": memory_mb << 20}
+    return chakra.file.recording(path, step, **limit)
+
+
+def is_execution_trace(path: str | Path) -> bool:
+    """Whether a file is a PyTorch execution trace by its name, or a protobuf one, which its reader refuses."""
+    return str(path).lower().endswith(EXECUTION_TRACES)
 
 
 def trace_path(folder: str | Path, workload: WorkloadConfig, precision: PrecisionConfig, batch_size: int) -> Path:

@@ -1,5 +1,5 @@
-"""PyTorch's execution traces (Chakra) as Traces. Loads on first use, since it needs torch."""
+"""PyTorch's execution traces (Chakra) as Traces. Its parts load on first use: reading needs torch."""
 
 from harness import on_first_use
 
-__getattr__ = on_first_use(__name__, ("file",))
+__getattr__ = on_first_use(__name__, ("export", "file"))

@@ -277,3 +277,14 @@ def test_every_op_is_run_by_the_function_given_and_by_nothing_else():
     assert seen[1][1] == {"alpha": 2}
     assert out.tolist() == [16.0, 16.0]  # (2 * 3 + 2 * 1) * 2
     assert torch.ones(1).item() == 1.0
+
+
+def test_operators_are_found_by_name_and_composite_ones_are_told():
+    assert torch_private.operator("aten", "addmm", "default") is torch.ops.aten.addmm.default
+    for names in (("aten", "addmm", "no_such"), ("aten", "no_such", "default"), ("__class__", "mro", "default")):
+        assert torch_private.operator(*names) is None
+    composite = {
+        name: torch_private.is_composite(getattr(torch.ops.aten, name).default)
+        for name in ("linear", "addmm", "native_batch_norm")
+    }
+    assert composite == {"linear": True, "addmm": False, "native_batch_norm": False}
