@@ -18,7 +18,6 @@ from harness.capture.formulas.vector_tables import (
     REDUCE,
     SCATTERS,
     SHAPE_ONLY,
-    TORCHVISION,
     WHOLE_GATHERS,
     WRITE_ONLY,
 )
@@ -107,16 +106,6 @@ def fft(call: Call) -> list[Part]:
     return whole(call, Kind.ELEMENTWISE, ceil(factor * data.numel() * max(log2(max(points, 1)), 1)))
 
 
-def distances(call: Call) -> list[Part]:
-    """Difference, power and sum for each feature of each pair of rows."""
-    pairs = call.written[0].numel() if call.info.base == "_cdist_forward" else call["cdist"].numel()
-    return whole(call, Kind.REDUCE, 3 * pairs * call["x1"].shape[-1])
-
-
-def torchvision_op(call: Call) -> list[Part]:
-    return whole(call, TORCHVISION[call.info.base], elements_of(*call.inputs))
-
-
 def _written_elements(call):
     """Of an op on lists all its outputs; otherwise the largest, the others being masks and statistics beside it."""
     many = call.info.name.startswith(("aten::_foreach_", "aten::_fused_", "aten::_amp_foreach_"))
@@ -133,6 +122,4 @@ FORMULAS = (
     | dict.fromkeys(SCATTERS, scatter)
     | dict.fromkeys(WHOLE_GATHERS, whole_gather)
     | dict.fromkeys(FFT, fft)
-    | dict.fromkeys(TORCHVISION, torchvision_op)
-    | dict.fromkeys(("_cdist_forward", "_cdist_backward"), distances)
 )
