@@ -14,6 +14,8 @@ from harness.capture.writer import EMPTY
 
 PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.parameter.Buffer, *torch_private.fake_tensor_types())
 
+UNSEEN = ("prim", "profiler")  # namespaces of what only asks or marks
+
 
 class Recorder(torch_private.TorchDispatchMode):
     """Writes what torch does while it is active; `paused`, a depth, leaves out what an optimiser's step does itself.
@@ -36,7 +38,7 @@ class Recorder(torch_private.TorchDispatchMode):
             with self:
                 return pieces(*args, **kwargs)
         outputs = op(*args, **kwargs)
-        if op.namespace not in ("prim", "profiler"):
+        if op.namespace not in UNSEEN:
             if self._fake:
                 outputs = corrected(op, args, outputs)
             self._see(op, args, kwargs, outputs)
@@ -89,7 +91,7 @@ class Recorder(torch_private.TorchDispatchMode):
 @lru_cache(maxsize=4096)
 def _made_of_others(op):
     """The kernel that calls the ops that `op` is made of: of every composite one, and of others without formula."""
-    if not torch_private.is_operator(op):
+    if op.namespace in UNSEEN or not torch_private.is_operator(op):
         return None
     info = info_of(op)
     explicit = op.namespace == "aten" and formula_of(info) is None and not (info.renames or info.only_reserves)

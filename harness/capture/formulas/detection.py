@@ -15,7 +15,10 @@ from harness.capture.formulas.parts import Call, Part, elements_of, read_all
 from harness.capture.formulas.vector import whole
 
 SAMPLE = 8
-PAIR = 12  # of two boxes: corners of the overlap 4, its sides 2, cut at 0 2, areas 2, quotient 1, comparison 1
+PAIR = 13  # of two boxes: corners of the overlap 4, its sides 2, cut at 0 2, its area 1, union 2, quotient, comparison
+ROTATED = 36 + 16 * 14 + 8 * 10 + 24 * 3 + 4
+"""Of two rotated boxes: their corners, each pair of edges crossed, each corner tested for being inside the other box,
+the area of at most 24 points by cross products, union, quotient."""
 
 
 def deform_conv2d(call: Call) -> list[Part]:
@@ -83,6 +86,11 @@ def nms(call: Call) -> list[Part]:
     return whole(call, Kind.REDUCE, sort + PAIR * (boxes * (boxes - 1) // 2))
 
 
+def rotated_overlaps(call: Call) -> list[Part]:
+    """The overlap of each box of one list with each of the other."""
+    return whole(call, Kind.ELEMENTWISE, ROTATED * call.written[0].numel())
+
+
 def _gemms(call, out_size, groups):
     pairs = [(call[f"{name}_h"], call[f"{name}_w"]) for name in ("stride", "pad")]
     dilation = "dil" if "dil_h" in call.info.arguments else "dilation"
@@ -119,4 +127,5 @@ FORMULAS = {
     "torchvision::ps_roi_pool": roi_pool,
     "torchvision::_ps_roi_pool_backward": ps_roi_pool_backward,
     "torchvision::nms": nms,
+    "torchvision::box_iou_rotated": rotated_overlaps,
 }
