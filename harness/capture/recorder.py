@@ -1,5 +1,6 @@
 """The dispatch mode that sees every op of a step and hands it to the writer of rows."""
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -35,8 +36,12 @@ class Recorder(torch_private.TorchDispatchMode):
             return NotImplemented  # a tensor subclass: its own dispatch comes back here with plain tensors
         kwargs = kwargs or {}
         if (pieces := self._pieces(op, args, kwargs)) is not None:
+            rows = len(self.writer.rows)
             with self:
-                return pieces(*args, **kwargs)
+                outputs = pieces(*args, **kwargs)
+            if torch_private.made_of_others(op, False) is None and not self._told(op, args, kwargs, outputs, rows):
+                self._see(op, args, kwargs, outputs)
+            return outputs
         outputs = op(*args, **kwargs)
         if op.namespace not in UNSEEN:
             if self._fake:
@@ -46,11 +51,19 @@ class Recorder(torch_private.TorchDispatchMode):
 
     def _pieces(self, op, args, kwargs):
         """What calls the ops that `op` is made of, where it has no work of its own on these tensors, or None."""
-        pieces = None if self.paused else _made_of_others(op)
+        pieces = None if self.paused else made_of_others(op)
         if pieces is None:
             return None
         tensors = list(self._tensors((*args, *kwargs.values()), any_layout=True))
         return None if torch_private.has_kernel(op, tensors) else pieces
+
+    def _told(self, op, args, kwargs, outputs, rows):
+        """Whether the rows since `rows` write all that an op makes: a kernel that calls others may work itself, too."""
+        inputs = {id(self.storages.of(t)) for t in self._tensors((*args, *kwargs.values()))}
+        made = [self.storages.of(t, origin=Origin.CONSTANT, existed=False) for t in self._tensors((outputs,))]
+        if info_of(op).mutated and len(self.writer.rows) == rows:
+            return False
+        return all(entry is None or entry.written_in is not None or id(entry) in inputs for entry in made)
 
     def _see(self, op, args, kwargs, outputs):
         if self.paused:
@@ -89,7 +102,7 @@ class Recorder(torch_private.TorchDispatchMode):
 
 
 @lru_cache(maxsize=4096)
-def _made_of_others(op):
+def made_of_others(op: Callable) -> Callable | None:
     """The kernel that calls the ops that `op` is made of: of every composite one, and of others without formula."""
     if op.namespace in UNSEEN or not torch_private.is_operator(op):
         return None

@@ -136,4 +136,48 @@ BY_HAND = {
     "put": given(SIX, WHICH, torch.rand(3)),
     "gather": given(SIX, 0, WHICH[:, None]),
     "one_hot": given(WHICH, 4),
+    "binary_cross_entropy": given(SIX, torch.rand(4, 6)),
+    "binary_cross_entropy_backward": given(SIX, SIX, torch.rand(4, 6)),
+    "binary_cross_entropy_with_logits": given(SIX, torch.rand(4, 6)),
+    "huber_loss": given(SIX, torch.rand(4, 6)),
+    "kl_div": given(SIX, torch.rand(4, 6)),
+    "soft_margin_loss": given(SIX, torch.rand(4, 6)),
+    "_embedding_bag_dense_backward": given(
+        torch.rand(2, 3), BAG[1], torch.tensor([0, 0, 1, 1]), torch.tensor([2, 2]), torch.tensor([0, 0]), 10, False, 0, None
+    ),
+    "_fused_rms_norm_backward": given(SIX, SIX, [6], torch.rand(4, 1), torch.ones(6), [True, True]),
+    "_masked_softmax_backward": given(SIX, SIX, ~TRUE, 1),
+    "_pack_padded_sequence_backward": given(torch.rand(5, 4), [2, 3, 4], torch.tensor([2, 2, 1]), True),
+    "_to_dense": lambda: given(SIX.to_sparse()),
+    "diagonal_scatter": given(SIX, torch.rand(4)),
+    "select_scatter": given(SIX, torch.rand(6), 0, 1),
+    "fractional_max_pool2d_backward": given(
+        torch.rand(2, 4, 4, 4), IMAGE, [2, 2], [4, 4], torch.zeros(2, 4, 4, 4, dtype=torch.int64)
+    ),
+    "fractional_max_pool3d_backward": given(
+        torch.rand(2, 4, 4, 4, 4), VOLUME, [2, 2, 2], [4, 4, 4], torch.zeros(2, 4, 4, 4, 4, dtype=torch.int64)
+    ),
+    "soft_margin_loss_backward": given(ONE[0], SIX, torch.ones(4, 6), 1),
+    "clamp": given(SIX, 0.2, 0.4),
+    "clip": given(SIX, 0.2, 0.4),
+    "aten.clamp.Tensor": given(SIX, SIX, SIX),
+    "aten.clip.Tensor": given(SIX, SIX, SIX),
+    "aten.randint.low": given(0, 5, [4]),
+    "aten.random_.from": given(torch.rand(6), 0, 5),
+    "aten.random.from": given(torch.rand(6), 0, 5),
+}
+BY_HAND |= {
+    f"{kind}_pad{axes}d": given(x, [1] * 2 * axes)
+    for kind in ("reflection", "replication")
+    for axes, x in ((1, torch.rand(2, 4, 8)), (2, IMAGE), (3, VOLUME))
+}
+BY_HAND |= {
+    f"aten.{name}.vec": given(x, [4] * axes, *([False] if "nearest" not in name else []), None)
+    for axes, x in ((1, torch.rand(2, 4, 8)), (2, IMAGE), (3, VOLUME))
+    for name in (
+        *(f"{kind}{axes}d" for kind in ("upsample_nearest", "_upsample_nearest_exact")),
+        *(["upsample_linear1d"] if axes == 1 else ["upsample_trilinear3d"] if axes == 3 else []),
+        *(["upsample_bilinear2d", "upsample_bicubic2d"] if axes == 2 else []),
+        *(["_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"] if axes == 2 else []),
+    )
 }

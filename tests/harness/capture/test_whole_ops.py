@@ -8,10 +8,12 @@ from torch import nn
 from torch.nn import functional
 
 from accel_model.types import Phase
-from harness.capture import capture, capture_model
+from harness.capture import capture, capture_model, recorder
+from harness.capture.formulas.table import all_formulas
 from tests.helpers.steps import make_step
 
 B, T, E, H, F = 2, 6, 16, 4, 24  # batch, length, width, heads, hidden width
+TRAINED = nn.Parameter(torch.zeros(1))  # what a step trains that is about something else
 
 
 class Calls(nn.Module):
@@ -66,7 +68,7 @@ TEACHERS = {  # name: (module, input size)
     "cells": (lambda: nn.LSTMCell(E, F), (B, E)),
     "GRU cell": (lambda: nn.GRUCell(E, F), (B, E)),
     "distances": (lambda: Calls(torch.cdist, 40, E), (B, T, E)),
-    "grid": (lambda: Calls(lambda x, w: functional.affine_grid(w, [B, 3, 5, 5]), B, 2, 3), (B, T, E)),
+    "grid": (lambda: Calls(lambda x, w: functional.affine_grid(w, [B, 3, 5, 5], align_corners=False), B, 2, 3), (B, T, E)),
     "loop": (lambda: Calls(loop, E, E), (B, T, E)),
     "self-attention": (lambda: _SelfAttention(), (B, T, E)),
     "encoder layer": (lambda: nn.TransformerEncoderLayer(E, H, F, batch_first=True), (B, T, E)),
@@ -132,7 +134,7 @@ def test_an_encoder_without_gradients_counts_what_training_counts():
         def step(context=context):
             with context():
                 encoder(x)
-            torch.zeros(1, requires_grad=True).sum().backward()
+            TRAINED.sum().backward()
 
         assert capture(step).macs_by_phase()["forward"] == macs
         assert capture(step).uncounted == {}
@@ -151,7 +153,7 @@ def test_a_fused_encoder_that_is_called_by_its_name_has_its_products(need_weight
         with torch.no_grad():
             torch._native_multi_head_attention(x, x, x, E, H, *qkv, need_weights=need_weights)
             torch._transformer_encoder_layer_fwd(x, E, H, *qkv, False, False, 1e-5, *norms, *ffn)
-        torch.zeros(1, requires_grad=True).sum().backward()
+        TRAINED.sum().backward()
 
     attention = 4 * B * T * E * E + 2 * B * T * T * E
     trace = capture(step)
@@ -167,7 +169,7 @@ def test_ragged_batches_are_their_parts(context):
         with context():
             x = torch.nested.nested_tensor([torch.zeros(3, E), torch.zeros(5, E)], layout=torch.jagged)
             functional.linear(x, weight.t())
-        torch.zeros(1, requires_grad=True).sum().backward()
+        TRAINED.sum().backward()
 
     trace = capture(step)
     assert trace.ops.macs.sum() == rows * E * F
@@ -180,7 +182,7 @@ def test_an_op_without_formula_that_calls_others_is_those():
 
     def step():
         torch.linalg.pinv(a, atol=torch.zeros(()))
-        torch.zeros(1, requires_grad=True).sum().backward()
+        TRAINED.sum().backward()
 
     trace = capture(step)
     assert trace.ops.macs.sum() == T * T * T
@@ -213,3 +215,19 @@ def test_pieces_belong_to_the_module_that_called(rows):
         ("head", Phase.FORWARD),
         ("head", Phase.WGRAD),
     ]
+
+
+def test_a_kernel_that_calls_others_and_works_itself_is_not_lost(monkeypatch):
+    """oneDNN's convolution allocates by another op and multiplies by itself: with its formula, and listed without."""
+    x, weight = torch.zeros(B, 3, 8, 8), torch.zeros(4, 3, 3, 3)
+
+    def step():
+        with torch.no_grad():
+            torch.ops.aten.mkldnn_convolution(x, weight, None, [0, 0], [1, 1], [1, 1], 1)
+        TRAINED.sum().backward()
+
+    assert capture(step).ops.macs.sum() == B * 6 * 6 * 4 * 27
+    monkeypatch.delitem(all_formulas(), "mkldnn_convolution")
+    recorder.made_of_others.cache_clear()
+    assert capture(step).uncounted["aten::mkldnn_convolution"][0] == 1
+    recorder.made_of_others.cache_clear()

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from harness.capture import every_op
-from harness.capture.formulas import detection, distances, norm, vector
-from harness.capture.formulas.parts import info_of
+from harness.capture.formulas import distances, norm, vector
+from harness.capture.formulas.parts import Call, info_of
 from harness.capture.formulas.table import formula_of
 from tests.helpers.op_samples import ops_named, samples
 from tests.helpers.op_samples_by_hand import BY_HAND
@@ -23,7 +23,7 @@ DEVICES = {  # kernels that this build has for a GPU alone
     *("_fused_dropout", "_masked_scale", "_thnn_fused_gru_cell", "_thnn_fused_gru_cell_backward"),
     *("_thnn_fused_lstm_cell", "_thnn_fused_lstm_cell_backward_impl", "batch_norm_backward", "cudnn_batch_norm"),
     *("cudnn_batch_norm_backward", "miopen_batch_norm", "miopen_batch_norm_backward", "cudnn_grid_sampler"),
-    *("cudnn_grid_sampler_backward", "_to_cpu", "_pin_memory", "pin_memory"),
+    *("cudnn_grid_sampler_backward", "_to_cpu", "_pin_memory", "pin_memory", "_fused_rms_norm_backward"),
 }
 
 
@@ -157,4 +157,7 @@ def test_distances_are_a_product_where_torch_makes_one(p, mode, rows, multiplied
             torch.ops.aten._cdist_forward(x, y, p, mode)
 
     assert bool(hidden_products(run)) is multiplied
-    assert distances.FORMULAS and detection.FORMULAS
+    op = torch.ops.aten._cdist_forward.default
+    made = Call(info_of(op), {"x1": x, "x2": y, "p": p, "compute_mode": mode}, [x, y], [], [], [torch.rand(3, rows, 6)])
+    gemms = [part.gemm for part in distances.forward(made) if part.gemm[0]]
+    assert gemms == ([(3, rows, 6, 6)] if multiplied else [])
