@@ -85,9 +85,7 @@ BY_HAND = {
     "embedding_dense_backward": given(torch.rand(3, 4), WHICH, 10, -1, False),
     "_embedding_bag": given(*BAG),
     "_embedding_bag_forward_only": given(*BAG),
-    "_embedding_bag_per_sample_weights_backward": given(
-        torch.rand(2, 3), *BAG, torch.tensor([0, 0, 1, 1]), 0
-    ),
+    "_embedding_bag_per_sample_weights_backward": given(torch.rand(2, 3), *BAG, torch.tensor([0, 0, 1, 1]), 0),
     "embedding_renorm": given(torch.rand(10, 3), WHICH, 1.0, 2.0),
     "grid_sampler_2d": given(IMAGE, GRID, 0, 0, False),
     "_grid_sampler_2d_cpu_fallback": given(IMAGE, GRID, 0, 0, False),
@@ -143,7 +141,15 @@ BY_HAND = {
     "kl_div": given(SIX, torch.rand(4, 6)),
     "soft_margin_loss": given(SIX, torch.rand(4, 6)),
     "_embedding_bag_dense_backward": given(
-        torch.rand(2, 3), BAG[1], torch.tensor([0, 0, 1, 1]), torch.tensor([2, 2]), torch.tensor([0, 0]), 10, False, 0, None
+        torch.rand(2, 3),
+        BAG[1],
+        torch.tensor([0, 0, 1, 1]),
+        torch.tensor([2, 2]),
+        torch.tensor([0, 0]),
+        10,
+        False,
+        0,
+        None,
     ),
     "_fused_rms_norm_backward": given(SIX, SIX, [6], torch.rand(4, 1), torch.ones(6), [True, True]),
     "_masked_softmax_backward": given(SIX, SIX, ~TRUE, 1),

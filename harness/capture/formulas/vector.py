@@ -66,7 +66,7 @@ def fill(call: Call) -> list[Part]:
 def gather(call: Call) -> list[Part]:
     """Reads of the source as many elements as come out (for a loss: as there are targets), at most what it has."""
     name = GATHERS[call.info.base]
-    source = call[name]
+    source = call[name] if name in call.info.arguments else call.inputs[0]
     wanted = elements_of(call["target"]) if "target" in call.info.arguments else call.written[0].numel()
     if call.info.base.startswith("_embedding_bag"):
         wanted = call["indices"].numel() * source.shape[1]

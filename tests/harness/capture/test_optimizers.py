@@ -14,7 +14,12 @@ N, K = 6, 10  # a weight's rows and columns
 ELEMENTS = 1 << 14  # more than the scalars that a step computes beside
 
 OPTIONS = {  # optimiser: its options that change the rule
-    torch.optim.SGD: {"momentum": [0.0, 0.9], "weight_decay": [0.0, 0.1], "dampening": [0.0, 0.5], "maximize": [False, True]},
+    torch.optim.SGD: {
+        "momentum": [0.0, 0.9],
+        "weight_decay": [0.0, 0.1],
+        "dampening": [0.0, 0.5],
+        "maximize": [False, True],
+    },
     torch.optim.Adam: {"weight_decay": [0.0, 0.1], "amsgrad": [False, True], "maximize": [False, True]},
     torch.optim.AdamW: {"weight_decay": [0.0, 0.1], "amsgrad": [False, True], "maximize": [False, True]},
     torch.optim.NAdam: {"weight_decay": [0.0, 0.1], "decoupled_weight_decay": [False, True], "maximize": [False, True]},
@@ -37,7 +42,17 @@ CASES = EXTRA + [
     for kind, options in OPTIONS.items()
     for values in itertools.product(*options.values())
 ]
-FREE = {"copy_", "clone", "detach", "lift_fresh", "_to_copy", "zeros_like", "view_as_real", "alias", "_local_scalar_dense"}
+FREE = {
+    "copy_",
+    "clone",
+    "detach",
+    "lift_fresh",
+    "_to_copy",
+    "zeros_like",
+    "view_as_real",
+    "alias",
+    "_local_scalar_dense",
+}
 COSTS = {  # what torch does to one element in each op; what is not here is one operation
     "lerp_": 3,
     "clamp_": 2,
@@ -57,7 +72,9 @@ def executed(op, args, kwargs):
     return COSTS.get(name, 1)
 
 
-@pytest.mark.parametrize("kind, options", CASES, ids=lambda value: str(value) if isinstance(value, dict) else value.__name__)
+@pytest.mark.parametrize(
+    "kind, options", CASES, ids=lambda value: str(value) if isinstance(value, dict) else value.__name__
+)
 def test_a_rule_counts_what_torch_s_own_code_does(kind, options):
     """Counted op by op in the steady state, from what the one-tensor form of the optimiser executes."""
     parameter = nn.Parameter(torch.rand(ELEMENTS))

@@ -281,7 +281,11 @@ def test_every_op_is_run_by_the_function_given_and_by_nothing_else():
 
 def test_a_kernel_made_of_others_calls_them():
     seen, x = [], torch.ones(2, 3)
-    matmul, distance, view = torch.ops.aten.matmul.default, torch.ops.aten._euclidean_dist.default, torch.ops.aten.select.int
+    matmul, distance, view = (
+        torch.ops.aten.matmul.default,
+        torch.ops.aten._euclidean_dist.default,
+        torch.ops.aten.select.int,
+    )
     for op, explicit in ((matmul, False), (distance, True)):
         with Watch(seen.append):
             torch_private.made_of_others(op, explicit)(x, x.t() if op is matmul else x)
@@ -300,7 +304,9 @@ def test_a_kernel_of_its_own_is_known_by_the_kind_of_tensor():
     assert not torch_private.has_kernel(torch.ops.aten.linear.default, [x])
     assert torch_private.has_kernel(torch.ops.aten.linear.default, [ragged, x])
     assert torch_private.has_kernel(torch.ops.aten.mm.default, [x.to_sparse(), x])
-    assert not torch_private.has_kernel(torch.ops.aten.matmul.default, [x.to_sparse(), x.to_sparse_csr(), x.to_mkldnn()])
+    assert not torch_private.has_kernel(
+        torch.ops.aten.matmul.default, [x.to_sparse(), x.to_sparse_csr(), x.to_mkldnn()]
+    )
 
 
 def test_operators_are_told_from_control_flow():

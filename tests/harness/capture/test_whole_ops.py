@@ -60,7 +60,10 @@ TEACHERS = {  # name: (module, input size)
     ),
     "instance norm": (lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.InstanceNorm2d(4)), (B, 3, 9, 9)),
     "RMS norm": (lambda: nn.Sequential(nn.Linear(E, F), nn.RMSNorm(F)), (B, T, E)),
-    "pools": (lambda: nn.Sequential(nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Upsample(scale_factor=2)), (B, 3, 8, 8)),
+    "pools": (
+        lambda: nn.Sequential(nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Upsample(scale_factor=2)),
+        (B, 3, 8, 8),
+    ),
     "attention": (lambda: Calls(attend, E, 3 * E), (B, T, E)),
     "LSTM": (lambda: nn.LSTM(E, F, num_layers=2, bidirectional=True, batch_first=True), (B, T, E)),
     "GRU": (lambda: nn.GRU(E, F), (B, T, E)),
@@ -68,7 +71,10 @@ TEACHERS = {  # name: (module, input size)
     "cells": (lambda: nn.LSTMCell(E, F), (B, E)),
     "GRU cell": (lambda: nn.GRUCell(E, F), (B, E)),
     "distances": (lambda: Calls(torch.cdist, 40, E), (B, T, E)),
-    "grid": (lambda: Calls(lambda x, w: functional.affine_grid(w, [B, 3, 5, 5], align_corners=False), B, 2, 3), (B, T, E)),
+    "grid": (
+        lambda: Calls(lambda x, w: functional.affine_grid(w, [B, 3, 5, 5], align_corners=False), B, 2, 3),
+        (B, T, E),
+    ),
     "loop": (lambda: Calls(loop, E, E), (B, T, E)),
     "self-attention": (lambda: _SelfAttention(), (B, T, E)),
     "encoder layer": (lambda: nn.TransformerEncoderLayer(E, H, F, batch_first=True), (B, T, E)),

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 import torch
 
-from harness.capture import every_op
+from harness.capture import capture, every_op
 from harness.capture.formulas import distances, norm, vector
 from harness.capture.formulas.parts import Call, info_of
 from harness.capture.formulas.table import formula_of
@@ -24,6 +24,12 @@ DEVICES = {  # kernels that this build has for a GPU alone
     *("_thnn_fused_lstm_cell", "_thnn_fused_lstm_cell_backward_impl", "batch_norm_backward", "cudnn_batch_norm"),
     *("cudnn_batch_norm_backward", "miopen_batch_norm", "miopen_batch_norm_backward", "cudnn_grid_sampler"),
     *("cudnn_grid_sampler_backward", "_to_cpu", "_pin_memory", "pin_memory", "_fused_rms_norm_backward"),
+}
+
+WITHOUT_STORAGE = {  # ops on sparse and nested tensors
+    torch.ops.aten._to_dense.default,
+    torch.ops.aten._nested_from_padded.default,
+    torch.ops.aten.mkldnn_max_pool2d.default,
 }
 
 
@@ -50,10 +56,15 @@ def call(op, args, kwargs, seen):
     with every_op(run):
         with labelled(f"vector {op}"):
             outputs = op(*args, **kwargs)
-        listed = outputs if isinstance(outputs, tuple | list) else (outputs,)
-        grown = [out for out in listed if isinstance(out, torch.Tensor) and out.requires_grad and out.grad_fn]
-        if grown:
-            torch.autograd.backward([out.abs().sum() for out in grown])
+        backward(outputs)
+
+
+def backward(outputs):
+    """Run the backward pass of what an op returned, if it has one."""
+    listed = outputs if isinstance(outputs, tuple | list) else (outputs,)
+    grown = [out for out in listed if isinstance(out, torch.Tensor) and out.requires_grad and out.grad_fn]
+    if grown:
+        torch.autograd.backward([out.abs().sum() for out in grown])
 
 
 def follow(value, grown):
@@ -137,6 +148,24 @@ def test_no_op_that_the_tables_call_vector_work_multiplies_matrices_inside():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert hidden_products(run) == {}
+
+
+def test_every_op_of_the_tables_is_captured():
+    """Its formula takes whatever overload and optional arguments there are, forward and backward."""
+    ops, _ = under_the_law()
+    trained = torch.zeros(1, requires_grad=True)
+
+    def step():
+        for op, (args, kwargs, grown) in ops.items():
+            if op not in WITHOUT_STORAGE:
+                backward(op(*follow(list(args), grown), **{k: follow(v, grown) for k, v in kwargs.items()}))
+        trained.sum().backward()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trace = capture(step, warmup=0)
+    assert trace.uncounted == {}
+    assert len(trace) > len(ops)
 
 
 def test_the_law_covers_every_entry_of_the_tables():
