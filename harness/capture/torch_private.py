@@ -60,7 +60,7 @@ def made_of_others(op: Callable, explicit: bool) -> Callable | None:
 
 
 def has_kernel(op: Callable, tensors: Sequence[torch.Tensor]) -> bool:
-    """Whether an operator has a kernel of its own for the kind of one of the tensors, the CPU's where there are none."""
+    """Whether an operator has a kernel of its own for one of the tensors' kinds, the CPU's where there are none."""
     backends = {_backend(tensor) for tensor in tensors} or {"CPU"}
     return any(torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), backend) for backend in backends)
 

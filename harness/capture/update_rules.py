@@ -54,7 +54,10 @@ def adagrad(group: dict) -> int:
 
 
 def adadelta(group: dict) -> int:
-    """r v + (1 - r) g g: 4. Two roots of a sum with eps: 4. Their quotient times g: 2. r a + (1 - r) d d: 4. p - lr d: 2."""
+    """r v + (1 - r) g g: 4. Two roots of a sum with eps: 4. d, their quotient times g: 2. r a + (1 - r) d d: 4.
+
+    p - lr d: 2.
+    """
     return 16 + prepared(group)
 
 

@@ -5,13 +5,12 @@ gradient of where it was taken is another 8. What depends on the boxes' values (
 how much of the map a region covers, which boxes are dropped early) is counted at its largest, a box of the whole map.
 """
 
-from dataclasses import replace
 from math import ceil, log2
 
 from accel_model.types import Kind
-from harness.capture.formulas.convolution import geometry_of, gemms
+from harness.capture.formulas.convolution import gemms, geometry_of
 from harness.capture.formulas.matmul import bias_gradient, product
-from harness.capture.formulas.parts import Call, Part, elements_of, read_all
+from harness.capture.formulas.parts import Call, Part, read_all
 from harness.capture.formulas.vector import whole
 
 SAMPLE = 8

@@ -215,7 +215,8 @@ SCATTERS = {  # the argument whose elements are written into an output that is a
 WHOLE_GATHERS = _names(
     "embedding_dense_backward _embedding_bag_dense_backward _embedding_bag_backward embedding_renorm "
     "_embedding_bag_per_sample_weights_backward grid_sampler_2d_backward grid_sampler_3d_backward "
-    "cudnn_grid_sampler_backward _grid_sampler_2d_cpu_fallback_backward kthvalue multinomial nll_loss_backward nll_loss2d_backward one_hot sort topk "
+    "cudnn_grid_sampler_backward _grid_sampler_2d_cpu_fallback_backward "
+    "kthvalue multinomial nll_loss_backward nll_loss2d_backward one_hot sort topk "
     "_unique _unique2 unique_consecutive unique_dim bucketize searchsorted nonzero_static masked_scatter_backward "
     "index_select_backward"
 )
