@@ -180,6 +180,17 @@ def attention_calls(attribution: Attribution, fused: bool) -> Iterator[None]:
         functional.scaled_dot_product_attention = original
 
 
+@contextmanager
+def ordinary_modules() -> Iterator[None]:
+    """While this context is open, attention and encoder modules take no fused path that exists without gradients."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
 def gradient_phase(made: Made | None, inputs: Collection[Stored], is_product: bool) -> Phase | None:
     """WGRAD or DGRAD of an op in the backward node that `made` describes, where the formula does not know.
 

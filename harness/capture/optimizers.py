@@ -1,40 +1,30 @@
-"""torch's own optimisers as one canonical row per parameter; other optimisers are traced as executed."""
+"""torch's elementwise optimisers as one canonical row per parameter; all others are traced as executed."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import wraps
 
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from accel_model.types import Kind, Operand, Phase, Role
+from harness.capture import torch_private
 from harness.capture.storages import DTYPES, Origin, touched_bytes
+from harness.capture.update_rules import rule_of
 from harness.capture.writer import OpRow
-
-VECTOR_OPS = {  # elementary operations per parameter element, counted from the update rules in torch's documentation
-    "SGD": 2,
-    "Adam": 12,
-    "AdamW": 14,
-    "NAdam": 14,
-    "RAdam": 14,
-    "Adamax": 10,
-    "RMSprop": 8,
-    "Adagrad": 7,
-    "Adadelta": 12,
-    "ASGD": 8,
-    "Rprop": 10,
-    "Adafactor": 14,
-}
-PER_STATE = 4  # for an optimiser that is not listed: operations per state tensor and element
 
 
 class Updates:
-    """Replaces what torch's optimisers execute by rows that read the gradient once and rewrite parameter and state."""
+    """Replaces what torch's optimisers execute by rows that read the gradient once and rewrite parameter and state.
+
+    A closure and the hooks that a user gave an optimiser are no part of its rule: they are traced as executed.
+    """
 
     def __init__(self, recorder, note):
         """note(optimizer): called at the start of every step of any optimiser."""
         self._recorder, self._note = recorder, note
         self.seen = []
-        self._canonical = []  # of each optimiser step that runs, whether it is replaced
+        self._running = []  # of each optimiser step that runs, the hooks that replace it
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -42,25 +32,60 @@ class Updates:
         with ExitStack() as stack:
             stack.callback(register_optimizer_step_pre_hook(self._before).remove)
             stack.callback(register_optimizer_step_post_hook(self._after).remove)
+            stack.callback(self._take_hooks_back)
             yield
 
     def _before(self, optimizer, args, kwargs):
         self._note(optimizer)
         self.seen.append(optimizer)
         self._recorder.attribution.updating += 1
-        self._canonical.append(is_canonical(optimizer))
-        self._recorder.paused += self._canonical[-1]
+        hooks = ExitStack()
+        self._running.append(hooks)
+        if (rule := rule_of(optimizer)) is not None:
+            hooks.callback(optimizer.register_step_pre_hook(self._pause).remove)  # the last before the update
+            written = optimizer.register_step_post_hook(lambda *_: self._replace(optimizer, rule))
+            hooks.callback(written.remove)
+            torch_private.comes_first_after_a_step(optimizer, written)
+        args = tuple(self._outside(a) if number == 1 else a for number, a in enumerate(args))
+        return args, {name: self._outside(a) if name == "closure" else a for name, a in kwargs.items()}
 
     def _after(self, optimizer, args, kwargs):
         self._recorder.attribution.updating -= 1
-        if self._canonical.pop():
-            self._recorder.paused -= 1
-            for group in optimizer.param_groups:
-                for parameter in group["params"]:
-                    if parameter.grad is not None:
-                        self._write(optimizer, group, parameter)
+        self._running.pop().close()
 
-    def _write(self, optimizer, group, parameter):
+    def _take_hooks_back(self):
+        """After a step that raised, leave the optimiser without hooks of ours."""
+        while self._running:
+            self._running.pop().close()
+
+    def _pause(self, optimizer, args, kwargs):
+        self._recorder.paused += 1
+
+    def _replace(self, optimizer, rule):
+        self._recorder.paused -= 1
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._write(optimizer, rule(group), parameter)
+
+    def _outside(self, closure):
+        """The closure that an optimiser calls, seen as what it is: forward and backward work."""
+        if not callable(closure):
+            return closure
+        recorder, attribution = self._recorder, self._recorder.attribution
+
+        @wraps(closure, updated=())
+        def seen(*args, **kwargs):
+            before = recorder.paused, attribution.updating
+            recorder.paused = attribution.updating = 0
+            try:
+                return closure(*args, **kwargs)
+            finally:
+                recorder.paused, attribution.updating = before
+
+        return seen
+
+    def _write(self, optimizer, operations, parameter):
         storages, recorder = self._recorder.storages, self._recorder
         state = [
             value
@@ -71,7 +96,8 @@ class Updates:
         row.name, row.kind, row.phase = type(optimizer).__name__, Kind.OPTIMIZER, Phase.UPDATE
         row.call, row.layer = recorder.writer.next_call(), recorder.attribution.layer_of_parameter(parameter)
         row.gemm, row.geometry, row.dtype = (0, 0, 0, 0), None, DTYPES.get(parameter.dtype)
-        row.vector_ops = parameter.numel() * operations(type(optimizer).__name__, group, len(state))
+        reals = 2 if parameter.is_complex() else 1  # rules see a complex parameter as its real and imaginary parts
+        row.vector_ops = operations * reals * parameter.numel()
         gradient = storages.of(parameter.grad)
         if gradient is None:
             return
@@ -83,23 +109,6 @@ class Updates:
         for write in (False, True):
             row.uses += [(entry, write, touched_bytes(tensor), Operand.OTHER) for tensor, entry in rewritten]
         recorder.writer.rows.append(row)
-
-
-def is_canonical(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether an optimiser's step is one of torch's own whose traffic is known: each state read and written once."""
-    step = type(optimizer).step
-    if not step.__module__.startswith("torch.optim") or isinstance(optimizer, torch.optim.LBFGS):
-        return False
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    return all(p.grad is None or p.grad.layout is torch.strided for p in parameters)
-
-
-def operations(name: str, group: dict, states: int) -> int:
-    """Elementary operations per parameter element of one step with the settings of a parameter group."""
-    if name == "SGD":
-        extras = (group["momentum"] != 0, group["weight_decay"] != 0, bool(group["nesterov"]))
-        return VECTOR_OPS[name] + 2 * sum(extras)
-    return VECTOR_OPS.get(name, 2 + PER_STATE * states)
 
 
 def describe(optimizer: torch.optim.Optimizer) -> dict[str, object]:

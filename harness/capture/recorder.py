@@ -1,19 +1,28 @@
 """The dispatch mode that sees every op of a step and hands it to the writer of rows."""
 
+from collections.abc import Callable
+from functools import lru_cache
+
 import torch
 
 from accel_model.types import Role
 from harness.capture import torch_private
 from harness.capture.fake_corrections import corrected
 from harness.capture.formulas.parts import Call, info_of
+from harness.capture.formulas.table import formula_of
 from harness.capture.storages import Origin
 from harness.capture.writer import EMPTY
 
 PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.parameter.Buffer, *torch_private.fake_tensor_types())
 
+UNSEEN = ("prim", "profiler")  # namespaces of what only asks or marks
+
 
 class Recorder(torch_private.TorchDispatchMode):
-    """Writes what torch does while it is active; `paused`, a depth, leaves out what an optimiser's step does itself."""
+    """Writes what torch does while it is active; `paused`, a depth, leaves out what an optimiser's step does itself.
+
+    An op that is made of others and has no formula, or arrives whole only because autograd is off, is its parts.
+    """
 
     def __init__(self, writer, attribution):
         super().__init__()
@@ -26,15 +35,38 @@ class Recorder(torch_private.TorchDispatchMode):
         if any(kind not in PLAIN for kind in types):
             return NotImplemented  # a tensor subclass: its own dispatch comes back here with plain tensors
         kwargs = kwargs or {}
+        if (pieces := self._pieces(op, args, kwargs)) is not None:
+            rows = len(self.writer.rows)
+            with self:
+                outputs = pieces(*args, **kwargs)
+            if torch_private.made_of_others(op, False) is None and not self._told(op, args, kwargs, outputs, rows):
+                self._see(op, args, kwargs, outputs)
+            return outputs
         outputs = op(*args, **kwargs)
-        if op.namespace not in ("prim", "profiler"):
+        if op.namespace not in UNSEEN:
             if self._fake:
                 outputs = corrected(op, args, outputs)
             self._see(op, args, kwargs, outputs)
         return outputs
 
+    def _pieces(self, op, args, kwargs):
+        """What calls the ops that `op` is made of, where it has no work of its own on these tensors, or None."""
+        pieces = None if self.paused else made_of_others(op)
+        if pieces is None:
+            return None
+        tensors = list(self._tensors((*args, *kwargs.values()), any_layout=True))
+        return None if torch_private.has_kernel(op, tensors) else pieces
+
+    def _told(self, op, args, kwargs, outputs, rows):
+        """Whether the rows since `rows` write all that an op makes: a kernel that calls others may work itself, too."""
+        inputs = {id(self.storages.of(t)) for t in self._tensors((*args, *kwargs.values()))}
+        made = [self.storages.of(t, origin=Origin.CONSTANT, existed=False) for t in self._tensors((outputs,))]
+        if info_of(op).mutated and len(self.writer.rows) == rows:
+            return False
+        return all(entry is None or entry.written_in is not None or id(entry) in inputs for entry in made)
+
     def _see(self, op, args, kwargs, outputs):
-        if self.paused and not self._is_own_work():
+        if self.paused:
             return
         info = info_of(op)
         arguments = dict(zip(info.arguments, args, strict=False)) | kwargs
@@ -60,17 +92,23 @@ class Recorder(torch_private.TorchDispatchMode):
             call = Call(info, arguments, inputs, changed, [o if _is_tensor(o) else None for o in listed], fresh)
             self.writer.record(call, place, stored)
 
-    def _is_own_work(self):
-        """Whether an op inside a known optimiser's step is the user's closure and not the update itself."""
-        return torch.is_grad_enabled() or torch_private.backward_node() is not None
-
-    def _tensors(self, values):
+    def _tensors(self, values, any_layout=False):
         for value in values:
             if isinstance(value, torch.Tensor):
-                if value.layout is torch.strided:
+                if any_layout or value.layout is torch.strided:
                     yield value
             elif isinstance(value, list | tuple):
-                yield from self._tensors(value)
+                yield from self._tensors(value, any_layout)
+
+
+@lru_cache(maxsize=4096)
+def made_of_others(op: Callable) -> Callable | None:
+    """The kernel that calls the ops that `op` is made of: of every composite one, and of others without formula."""
+    if op.namespace in UNSEEN or not torch_private.is_operator(op):
+        return None
+    info = info_of(op)
+    explicit = op.namespace == "aten" and formula_of(info) is None and not (info.renames or info.only_reserves)
+    return torch_private.made_of_others(op, explicit)
 
 
 def _is_tensor(value):

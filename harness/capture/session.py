@@ -10,7 +10,7 @@ from accel_model import Trace
 from accel_model.types import Phase, Role
 from harness.capture import torch_private
 from harness.capture.assemble import give_roles, to_trace
-from harness.capture.attribution import Attribution, attention_calls
+from harness.capture.attribution import Attribution, attention_calls, ordinary_modules
 from harness.capture.failures import is_own_bug, refuse_uncounted, refused, trains_nothing
 from harness.capture.optimizers import Updates, describe
 from harness.capture.recorder import Recorder
@@ -39,7 +39,11 @@ def capture_step(
     model = getattr(step, "model", None) if model is None else model
     optimizer = getattr(step, "optimizer", None) if optimizer is None else optimizer
     session = Session(model, fused_attention)
-    with torch.compiler.set_stance("force_eager"), torch_private.foreach_takes_fake_tensors():
+    with (
+        torch.compiler.set_stance("force_eager"),
+        torch_private.foreach_takes_fake_tensors(),
+        ordinary_modules(),
+    ):
         for _ in range(warmup):
             _run(step, f"the warm-up of {_name(step)}")
         if optimizer is not None:

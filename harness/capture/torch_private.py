@@ -5,12 +5,14 @@ the harness names a private attribute of torch.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
 import torch
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.hooks import RemovableHandle
 
 
 def sequence_number() -> int:
@@ -55,6 +57,46 @@ def is_composite(op: Callable) -> bool:
     The dispatcher is asked alone: decompositions that Python registers for tracing are no way in which an op runs.
     """
     return torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), "CompositeImplicitAutograd")
+
+
+def is_operator(op: Callable) -> bool:
+    """Whether `op` is an operator with a schema and kernels, and no control flow of torch's."""
+    return isinstance(op, torch._ops.OpOverload)
+
+
+def made_of_others(op: Callable, explicit: bool) -> Callable | None:
+    """The kernel of an operator that calls other ops, or None where it has no such kernel.
+
+    Without autograd (inference mode, inside a subclass) those arrive whole that autograd otherwise takes apart.
+    explicit: those too that have a gradient of their own, and so always arrive whole; views are left as they are.
+    """
+    kinds = ["CompositeImplicitAutograd"]
+    views = any(out.alias_info is not None and not out.alias_info.is_write for out in op._schema.returns)
+    if explicit and not views and op._schema.name != "aten::_unsafe_view":
+        kinds += ["CompositeExplicitAutograd", "CompositeExplicitAutogradNonFunctional"]
+    found = [kind for kind in kinds if torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), kind)]
+    return partial(op._op_dk, getattr(torch._C.DispatchKey, found[0])) if found else None
+
+
+def has_kernel(op: Callable, tensors: Sequence[torch.Tensor]) -> bool:
+    """Whether an operator has a kernel of its own for one of the tensors' kinds, the CPU's where there are none."""
+    backends = {_backend(tensor) for tensor in tensors} or {"CPU"}
+    return any(torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), backend) for backend in backends)
+
+
+LAYOUT_KEYS = {torch.strided: "", torch.sparse_coo: "Sparse", torch._mkldnn: "Mkldnn"}  # names of the dispatcher
+DEVICE_KEYS = {"cpu": "CPU", "cuda": "CUDA", "xpu": "XPU", "mps": "MPS", "meta": "Meta"}
+
+
+def _backend(tensor):
+    kind = "NestedTensor" if tensor.is_nested else LAYOUT_KEYS.get(tensor.layout, "SparseCsr")
+    kind = "Quantized" if tensor.is_quantized else kind
+    return kind + DEVICE_KEYS.get(tensor.device.type, "PrivateUse1")
+
+
+def comes_first_after_a_step(optimizer: torch.optim.Optimizer, hook: RemovableHandle) -> None:
+    """Let a post hook of an optimiser's step run before its others."""
+    optimizer._optimizer_step_post_hooks.move_to_end(hook.id, last=False)
 
 
 def fake_tensor_types() -> tuple[type, ...]:

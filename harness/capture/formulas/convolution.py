@@ -65,6 +65,14 @@ def convolution(call: Call) -> list[Part]:
     return [product(forward, x, weight, out, extra, Kind.CONV, geometry=g)]
 
 
+def onednn_convolution(call: Call) -> list[Part]:
+    """The form that frozen models call by its name."""
+    x, weight, bias, groups, out = call["self"], call["weight"], call["bias"], call["groups"], call.written[0]
+    g = geometry_of(x, weight, out.shape[2:], call["stride"], call["padding"], call["dilation"], False, groups)
+    extra = () if bias is None else (bias,)
+    return [product(gemms(g, groups)[0], x, weight, out, extra, Kind.CONV, geometry=g)]
+
+
 def convolution_backward(call: Call) -> list[Part]:
     grad, x, weight, groups = call["grad_output"], call["input"], call["weight"], call["groups"]
     g = geometry_of(
@@ -113,6 +121,7 @@ def _per_axis(value, axes):
 
 FORMULAS = {
     "convolution": convolution,
+    "mkldnn_convolution": onednn_convolution,
     "convolution_backward": convolution_backward,
     "conv_tbc": conv_tbc,
     "conv_tbc_backward": conv_tbc_backward,

@@ -12,7 +12,8 @@ STATISTICS, SCALE, SUMS, INPUT_GRADIENT = 3, 2, 4, 5
 
 def batch_norm(call: Call) -> list[Part]:
     x, weight, bias = call["input"], call["weight"], call["bias"]
-    running = [t for t in (call["running_mean"], call["running_var"]) if t is not None]
+    names = [name for name in ("running_mean", "running_var") if name in call.info.arguments]
+    running = [call[name] for name in names if call[name] is not None]
     out, *statistics = (t for t in call.outputs if t is not None)
     training = call["training"] if "training" in call.info.arguments else "no_training" not in call.info.base
     apply = Part(

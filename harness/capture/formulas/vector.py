@@ -18,7 +18,6 @@ from harness.capture.formulas.vector_tables import (
     REDUCE,
     SCATTERS,
     SHAPE_ONLY,
-    TORCHVISION,
     WHOLE_GATHERS,
     WRITE_ONLY,
 )
@@ -67,7 +66,7 @@ def fill(call: Call) -> list[Part]:
 def gather(call: Call) -> list[Part]:
     """Reads of the source as many elements as come out (for a loss: as there are targets), at most what it has."""
     name = GATHERS[call.info.base]
-    source = call[name]
+    source = call[name] if name in call.info.arguments else call.inputs[0]
     wanted = elements_of(call["target"]) if "target" in call.info.arguments else call.written[0].numel()
     if call.info.base.startswith("_embedding_bag"):
         wanted = call["indices"].numel() * source.shape[1]
@@ -107,16 +106,6 @@ def fft(call: Call) -> list[Part]:
     return whole(call, Kind.ELEMENTWISE, ceil(factor * data.numel() * max(log2(max(points, 1)), 1)))
 
 
-def distances(call: Call) -> list[Part]:
-    """Difference, power and sum for each feature of each pair of rows."""
-    pairs = call.written[0].numel() if call.info.base == "_cdist_forward" else call["cdist"].numel()
-    return whole(call, Kind.REDUCE, 3 * pairs * call["x1"].shape[-1])
-
-
-def torchvision_op(call: Call) -> list[Part]:
-    return whole(call, TORCHVISION[call.info.base], elements_of(*call.inputs))
-
-
 def _written_elements(call):
     """Of an op on lists all its outputs; otherwise the largest, the others being masks and statistics beside it."""
     many = call.info.name.startswith(("aten::_foreach_", "aten::_fused_", "aten::_amp_foreach_"))
@@ -133,6 +122,4 @@ FORMULAS = (
     | dict.fromkeys(SCATTERS, scatter)
     | dict.fromkeys(WHOLE_GATHERS, whole_gather)
     | dict.fromkeys(FFT, fft)
-    | dict.fromkeys(TORCHVISION, torchvision_op)
-    | dict.fromkeys(("_cdist_forward", "_cdist_backward"), distances)
 )

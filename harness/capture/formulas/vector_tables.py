@@ -1,7 +1,5 @@
 """Which ops outside the MAC array are what, and the elementary operations that they take."""
 
-from accel_model.types import Kind
-
 
 def _names(text):
     return set(text.split())
@@ -70,9 +68,9 @@ ELEMENTWISE = {  # operations per output element, where not 1
     "_amp_update_scale": 4,
 } | dict.fromkeys(
     _names(
-        "_dirichlet_grad _euclidean_dist _nested_from_padded _sample_dirichlet "
-        "_standard_gamma "
-        "affine_grid_generator affine_grid_generator_backward alpha_dropout bernoulli binomial bitwise_not cauchy "
+        "_dirichlet_grad _nested_from_padded _sample_dirichlet "
+        "_standard_gamma _standard_gamma_grad "
+        "alpha_dropout bernoulli binomial bitwise_not cauchy "
         "complex cross cumprod_backward dropout exponential fake_quantize_per_channel_affine_cachemask "
         "fake_quantize_per_tensor_affine_cachemask feature_dropout floor_divide geometric isclose isin kl_div "
         "linalg_cross log_normal native_dropout_backward normal normal_functional poisson "
@@ -217,20 +215,9 @@ SCATTERS = {  # the argument whose elements are written into an output that is a
 WHOLE_GATHERS = _names(
     "embedding_dense_backward _embedding_bag_dense_backward _embedding_bag_backward embedding_renorm "
     "_embedding_bag_per_sample_weights_backward grid_sampler_2d_backward grid_sampler_3d_backward "
-    "cudnn_grid_sampler_backward kthvalue multinomial nll_loss_backward nll_loss2d_backward one_hot sort topk "
+    "cudnn_grid_sampler_backward _grid_sampler_2d_cpu_fallback_backward "
+    "kthvalue multinomial nll_loss_backward nll_loss2d_backward one_hot sort topk "
     "_unique _unique2 unique_consecutive unique_dim bucketize searchsorted nonzero_static masked_scatter_backward "
     "index_select_backward"
 )
 FFT = {"_fft_r2c", "_fft_c2r", "_fft_c2c"}
-
-TORCHVISION = {
-    "torchvision::nms": Kind.REDUCE,
-    "torchvision::roi_align": Kind.GATHER,
-    "torchvision::_roi_align_backward": Kind.GATHER,
-    "torchvision::roi_pool": Kind.GATHER,
-    "torchvision::_roi_pool_backward": Kind.GATHER,
-    "torchvision::ps_roi_align": Kind.GATHER,
-    "torchvision::_ps_roi_align_backward": Kind.GATHER,
-    "torchvision::ps_roi_pool": Kind.GATHER,
-    "torchvision::_ps_roi_pool_backward": Kind.GATHER,
-}

@@ -288,3 +288,48 @@ def test_operators_are_found_by_name_and_composite_ones_are_told():
         for name in ("linear", "addmm", "native_batch_norm")
     }
     assert composite == {"linear": True, "addmm": False, "native_batch_norm": False}
+
+
+def test_a_kernel_made_of_others_calls_them():
+    seen, x = [], torch.ones(2, 3)
+    matmul, distance, view = (
+        torch.ops.aten.matmul.default,
+        torch.ops.aten._euclidean_dist.default,
+        torch.ops.aten.select.int,
+    )
+    for op, explicit in ((matmul, False), (distance, True)):
+        with Watch(seen.append):
+            torch_private.made_of_others(op, explicit)(x, x.t() if op is matmul else x)
+    assert torch.ops.aten.mm.default in seen
+    assert op not in seen
+    assert torch_private.made_of_others(distance, False) is None
+    assert torch_private.made_of_others(view, True) is None
+    assert torch_private.made_of_others(torch.ops.aten.embedding_dense_backward.default, True) is None
+
+
+def test_a_kernel_of_its_own_is_known_by_the_kind_of_tensor():
+    """silu_backward is made of others, but on the CPU it has a kernel; linear has one for nested tensors alone."""
+    x = torch.ones(2, 3)
+    ragged = torch.nested.nested_tensor([x, x])
+    assert torch_private.has_kernel(torch.ops.aten.silu_backward.default, [x])
+    assert not torch_private.has_kernel(torch.ops.aten.linear.default, [x])
+    assert torch_private.has_kernel(torch.ops.aten.linear.default, [ragged, x])
+    assert torch_private.has_kernel(torch.ops.aten.mm.default, [x.to_sparse(), x])
+    assert not torch_private.has_kernel(
+        torch.ops.aten.matmul.default, [x.to_sparse(), x.to_sparse_csr(), x.to_mkldnn()]
+    )
+
+
+def test_operators_are_told_from_control_flow():
+    assert torch_private.is_operator(torch.ops.aten.mm.default)
+    assert not torch_private.is_operator(torch.ops.higher_order.cond)
+
+
+def test_a_hook_comes_first_after_a_step():
+    weight, seen = nn.Parameter(torch.ones(2)), []
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    optimizer.register_step_post_hook(lambda *_: seen.append("theirs"))
+    ours = optimizer.register_step_post_hook(lambda *_: seen.append("ours"))
+    torch_private.comes_first_after_a_step(optimizer, ours)
+    optimizer.step()
+    assert seen == ["ours", "theirs"]
