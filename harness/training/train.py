@@ -14,7 +14,7 @@ import numpy as np
 
 import baselines
 from baselines import Measurement, Subject, Timing
-from harness.settings.errors import TrainingError
+from harness.settings.errors import HalfstepError, NoRoomError, TrainingError
 from harness.training.data.samples import Samples, batches
 from harness.training.data.sources import load
 from harness.training.step import TrainingStep, build_step
@@ -155,12 +155,12 @@ def matrix_precision(precision: PrecisionConfig) -> contextlib.AbstractContextMa
 
 @contextlib.contextmanager
 def explained_memory(config: RunConfig, device: str) -> Iterator[None]:
-    """Turn torch's ways of saying that memory ran out into one TrainingError."""
+    """Turn torch's ways of saying that memory ran out into one error."""
     try:
         yield
-    except (RuntimeError, MemoryError) as error:
-        if baselines.memory_is_full(error):
-            raise TrainingError(
+    except Exception as error:
+        if not isinstance(error, HalfstepError) and baselines.memory_is_full(error):
+            raise NoRoomError(
                 f"{config.workload.name} at batch {config.batch_size} does not fit the memory of {device}: "
                 f"give a smaller one, e.g. batch_size={max(config.batch_size // 2, 1)}"
             ) from None
@@ -172,6 +172,11 @@ def check_memory(needed_bytes: int, config: RunConfig, device: str) -> None:
     import torch
 
     device = torch.device(device)
+    if fault := baselines.device_fault(device):
+        raise TrainingError(
+            f"{device} is of no more use to this process ({fault}), since something failed on it before: "
+            f"run the same command again"
+        )
     if device.type == "cuda":
         gc.collect()  # what an earlier run of this process left to torch is free too
         torch.cuda.empty_cache()

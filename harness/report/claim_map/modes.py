@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
+from baselines import MODES
 from harness.flows.claim_map.values import Cell, ClaimMap
 from harness.report import words
 from harness.text.table import Table
 from harness.text.units import digits, duration, milli, percent, times
 
-MODES = ("eager", "graphs", "compiled")
 LAUNCH_BOUND = 1.5  # of eager over graphs, from which a step waits for launches for a third of its time
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import baselines
-from baselines import from_json, read_recorded
+from baselines import MODES, from_json, read_recorded
 from harness.settings import shipped
 from harness.settings.errors import ConfigError
 from harness.tasks.record import cells, done_keys, file_name, left_table
@@ -29,7 +29,7 @@ def test_the_table_of_what_is_left_counts_every_measurement():
 
 def test_the_run_s_own_settings_are_one_cell_and_lists_make_a_grid(compose):
     own = compose("task=record", "workload=mnist_mlp", "batch_size=96", "precision=bf16")
-    assert cells(own, "cuda") == [GridCell("mnist_mlp", 96, "bf16", ("eager", "graphs", "compiled"))]
+    assert cells(own, "cuda") == [GridCell("mnist_mlp", 96, "bf16", MODES)]
     assert cells(own, "cpu") == [GridCell("mnist_mlp", 96, "bf16", ("eager", "compiled"))]
     gpu = cells(compose("experiment=record_gpu"), "cuda:0")
     assert {cell.workload for cell in gpu} == set(shipped.names())
@@ -54,6 +54,10 @@ def test_the_run_s_own_settings_are_one_cell_and_lists_make_a_grid(compose):
         (["record.precisions=[fp31]"], "there is no precision 'fp31'"),
         (["record.precisions=[int8]"], "precision int8 is simulated only"),
         (["record.modes=[graphs]"], "cpu has no CUDA graphs"),
+        (
+            ["record.modes=[compiled_graphs,graphs]"],
+            "record.modes is [compiled_graphs,graphs] and cpu has no CUDA graphs",
+        ),
     ],
 )
 def test_a_wrong_setting_is_refused_before_anything_is_measured(compose, overrides, says):
