@@ -58,8 +58,8 @@ def _captured(compute, stream):
         return graph, loss
     if is_secondary(failure):
         raise ModeError(
-            f"the step cannot be captured in a CUDA graph: something in it failed that a capture forbids, and was caught "
-            f"before it could be told ({first_line(failure)})"
+            f"the step cannot be captured in a CUDA graph: something in it failed that a capture forbids, and was "
+            f"caught before it could be told ({first_line(failure)})"
         )
     raise failure
 

@@ -100,8 +100,8 @@ def work_through(
 
     measure: function (cell) that keeps what it finds and returns the Refusals. No cell begins when `clock()` has
     reached `until_s`, but for the first, so that repeated calls come to an end. A batch that does not fit ends the
-    larger ones of its workload, precision and mode, and a Refusal that `ends` all that follow. begin: told the number of
-    each cell, from 1, before it is measured.
+    larger ones of its workload, precision and mode, and a Refusal that `ends` all that follow. begin: told the number
+    of each cell, from 1, before it is measured.
     """
     left, smallest_refused, began, ended = [], {}, False, False
     for number, cell in enumerate(cells, 1):

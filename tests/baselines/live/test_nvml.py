@@ -1,4 +1,4 @@
-"""Every question to NVML fails alone: the real pynvml on a library of C, compiled here, that lacks and refuses things."""
+"""Every question to NVML fails alone: the real pynvml on a library of C that lacks and refuses things."""
 
 import ctypes
 import math
@@ -217,7 +217,7 @@ def test_whatever_a_question_raises_is_its_reason(error):
     assert found == {"driver": "1.0", "temperature_c": 50}
     assert told.startswith("power_w: ") and len(told) > len("power_w: ")
     assert answers({"driver": fails})["driver"].startswith("unknown: NVML does not tell: ")
-    with pytest.raises(DeviceError, match="^name: "):
+    with pytest.raises(DeviceError, match=r"^name: "):
         asked("name", fails)
 
 

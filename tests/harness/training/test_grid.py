@@ -122,7 +122,7 @@ def test_nothing_is_measured_after_a_refusal_that_ends_and_all_is_after_calls_en
         while todo := remaining(wanted, recorded):
             tried = []
 
-            def measure(cell, tried=tried):
+            def measure(cell, tried=tried, recorded=recorded, lost=lost):
                 tried.append(cell)
                 recorded.update(key for key in keys([cell]) if key not in lost)
                 return [Refusal("graphs", "a fault", ends=True)] if set(keys([cell])) & lost else []

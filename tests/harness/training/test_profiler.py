@@ -96,8 +96,10 @@ def compared_by_identity():
                     module = import_module(node.module)
                     names |= {one.asname or one.name: getattr(module, one.name, None) for one in node.names}
             for node in ast.walk(tree):
-                if isinstance(node, ast.Compare) and {type(op) for op in node.ops} & {ast.Is, ast.IsNot}:
-                    for side in (node.left, *node.comparators):
+                sides = (node.left, *node.comparators) if isinstance(node, ast.Compare) else ()
+                with_constant = any(isinstance(side, ast.Constant) for side in sides)  # None above all
+                if sides and not with_constant and {type(op) for op in node.ops} & {ast.Is, ast.IsNot}:
+                    for side in sides:
                         text = ast.unparse(side)
                         parts = text.split(".")
                         if parts[0] in names and all(part.isidentifier() for part in parts):
