@@ -118,7 +118,7 @@ def meter(counter: EnergyCounter | None, idle_s: float = IDLE_S) -> Callable[[in
 
     def end(steps: int) -> tuple[float, str]:
         try:
-            used_j, seconds = _moved(counter, before), time.perf_counter() - started
+            used_j, seconds = _moved(counter, before, counter.read()), time.perf_counter() - started
         except DeviceError as error:
             return math.nan, str(error)
         if seconds < SHORTEST_S:
@@ -135,13 +135,13 @@ def _used(counter, run):
     """(joules, seconds) that `run()` takes."""
     before, started = counter.read(), time.perf_counter()
     run()
-    return _moved(counter, before), time.perf_counter() - started
+    return _moved(counter, before, counter.read()), time.perf_counter() - started
 
 
-def _moved(counter, before):
-    """Joules that the counter moved since it read `before`; raises DeviceError where that is no amount."""
+def _moved(counter, before, after):
+    """Joules from one reading of the counter to a later one; raises DeviceError where that is no amount."""
     used_j = 0.0
-    for start, end, span in zip(before, counter.read(), counter.spans(), strict=True):
+    for start, end, span in zip(before, after, counter.spans(), strict=True):
         if not (math.isfinite(start) and math.isfinite(end)):
             raise DeviceError(f"{counter.name} reads {start} J and then {end} J, which are no amounts")
         if end < start and not (math.isfinite(span) and start - end <= span):
