@@ -116,7 +116,7 @@ def measuring_on_it(monkeypatch):
     """Let `measure_all` take the host's clock and know nothing of the device it measures."""
     import time
 
-    from baselines.live import measure
+    from baselines.live import device, measure
     from tests.helpers.measurements import imagined_context
 
     stubs = SimpleNamespace(
@@ -130,3 +130,4 @@ def measuring_on_it(monkeypatch):
     )
     for name, value in vars(stubs).items():
         monkeypatch.setattr(measure, name, value)
+    monkeypatch.setattr(device, "_uuid", lambda device: "GPU-none")
