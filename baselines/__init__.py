@@ -25,6 +25,7 @@ HOMES = {  # of the names that need torch
     "TrainingStepLike": "step",
     "best_device": "device",
     "device_context": "device",
+    "device_fault": "device",
     "energy_counter": "device",
     "measure": "measure",
     "measure_all": "measure",

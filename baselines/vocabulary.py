@@ -10,8 +10,13 @@ LOADED_KINDS = ("recorded", "published")
 
 DEVICE_KINDS = ("gpu", "cpu", "fpga", "other")
 
-MODES = ("eager", "graphs", "compiled")
-"""Ways to run a step here; a time that others took may have been taken in an unstated one."""
+MODES = ("eager", "graphs", "compiled", "compiled_graphs")
+"""Ways to run a step here; a time that others took may have been taken in an unstated one. eager: op by op; graphs: the
+whole step as one CUDA graph; compiled: the model by torch.compile; compiled_graphs: both."""
+
+CUDA_MODES = ("graphs", "compiled_graphs")
+COMPILED_MODES = ("compiled", "compiled_graphs")
+"""Those that need CUDA, and those that compile, which takes minutes."""
 
 SCOPES = {
     "step": "step",

@@ -1,12 +1,13 @@
 """The torch device that is measured: which one, what is known of it, how it is set, and when its memory is full."""
 
 import contextlib
+import errno
 import logging
 from collections.abc import Iterator
 
 import torch
 
-from baselines.errors import DeviceError, ModeError, OutOfMemoryError
+from baselines.errors import BaselineError, DeviceError, ModeError, OutOfMemoryError
 from baselines.live.energy import NvmlCounter, RaplCounter
 from baselines.live.machine import machine_context
 from baselines.live.nvml import gpu_state
@@ -15,13 +16,21 @@ TF32_CAPABILITY = (8, 0)  # Ampere
 
 FULL = (
     "out of memory",  # "CUDA out of memory. Tried ...", "CUDA error: out of memory", "HIP ...", "MPS backend ..."
+    "out_of_memory",  # names of errors: CUDA_ERROR_, NVRTC_ERROR_
+    "outofmemory",  # hipErrorOutOfMemory
+    "out_of_device_memory",  # Level Zero, for Intel's GPUs
+    "out_of_host_memory",
+    "cudaerrormemoryallocation",
     "can't allocate memory",  # torch's allocator on the CPU
     "not enough memory",  # the same on Windows
     "cannot allocate memory",  # the operating system, where torch maps a file or shares a tensor
-    "cublas_status_alloc_failed",
-    "cudnn_status_alloc_failed",
-    "cudnn_status_internal_error_device_allocation_failed",  # cuDNN 9
-    "cudnn_status_internal_error_host_allocation_failed",
+    "alloc_failed",  # CUBLAS_STATUS_, CUDNN_STATUS_, CUSOLVER_STATUS_, CUSPARSE_STATUS_, CUFFT_
+    "allocation_failed",  # CURAND_STATUS_; cuDNN 9's CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ and _HOST_
+    "statusallocfailed",  # MIOpen
+    "unable to find an engine to execute",  # cuDNN: torch tries one plan after the other, and drops why each failed
+    "unable to find a valid cudnn algorithm",  # the same in older versions
+    "invalid buffer size",  # Apple's, larger than any buffer can be
+    "storage size calculation overflowed",  # larger than any memory
 )
 """What a RuntimeError of torch says where memory ran out, in lower case."""
 
@@ -135,10 +144,51 @@ def rounds_to_tf32(device: torch.device, precision: str) -> bool:
 
 
 def memory_is_full(error: BaseException) -> bool:
-    """Whether an exception is one of the ways of torch, the driver or Python to say that memory ran out."""
+    """Whether an exception, or one that it was raised from, is a way of torch, the driver or Python to say that memory
+    ran out."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        if _says_full(error):
+            return True
+        seen.add(id(error))
+        error = error.__cause__
+    return False
+
+
+def _says_full(error):
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM  # a process or a map that the system refuses
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in FULL)
+
+
+def free_cached(device: torch.device) -> None:
+    """Give memory that torch keeps for later back to a CUDA device, as far as it can.
+
+    After a failed capture of a graph the allocator of some versions of torch (2.11 and before) refuses.
+    """
+    if device.type == "cuda":
+        with contextlib.suppress(RuntimeError):
+            torch.cuda.empty_cache()
+
+
+def device_fault(device: torch.device | str) -> str:
+    """Why a device is of no more use to this process, or "" where it still works.
+
+    A capture of a CUDA graph that failed may leave torch's allocator or random numbers in it, and an error inside a
+    kernel ends every later call; another process can go on.
+    """
+    device = torch.device(device)
+    if device.type != "cuda":
+        return ""
+    try:
+        torch.cuda.synchronize(device)
+        torch.cuda.empty_cache()
+        torch.rand(1, device=device).cpu()
+    except RuntimeError as error:
+        return "" if memory_is_full(error) else first_line(error)
+    return ""
 
 
 @contextlib.contextmanager
@@ -146,14 +196,13 @@ def memory_explained(device: torch.device, batch_size: int) -> Iterator[None]:
     """Turn every way to say that memory ran out into OutOfMemoryError."""
     try:
         yield
-    except (RuntimeError, MemoryError) as error:
-        if not memory_is_full(error):
+    except Exception as error:  # a compiler, a loader or a hook may wrap what ran out
+        if isinstance(error, BaselineError) or not memory_is_full(error):
             raise
         reason = first_line(error)
     else:
         return
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
+    free_cached(device)
     raise OutOfMemoryError(
         f"a step at batch {batch_size} does not fit the memory of {device} ({reason}): give a smaller one"
     )

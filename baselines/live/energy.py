@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from baselines.errors import DeviceError
-from baselines.live.nvml import opened
+from baselines.live.nvml import board_joules, opened
 
 IDLE_S = 1.0
 SHORTEST_S = 0.5  # of a window, long against the 20 to 100 ms after which NVML's counter moves
@@ -40,7 +40,7 @@ class NvmlCounter:
     def read(self) -> tuple[float, ...]:
         """tuple of the counter's joules; raises DeviceError where it cannot be read."""
         with opened(self.uuid) as (nvml, handle):
-            return (nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3,)
+            return (board_joules(nvml, handle),)
 
     def spans(self) -> tuple[float, ...]:
         """tuple of joules after which each counter starts again; this one does not."""
@@ -118,7 +118,7 @@ def meter(counter: EnergyCounter | None, idle_s: float = IDLE_S) -> Callable[[in
 
     def end(steps: int) -> tuple[float, str]:
         try:
-            used_j, seconds = _moved(counter, before), time.perf_counter() - started
+            used_j, seconds = _moved(counter, before, counter.read()), time.perf_counter() - started
         except DeviceError as error:
             return math.nan, str(error)
         if seconds < SHORTEST_S:
@@ -135,10 +135,16 @@ def _used(counter, run):
     """(joules, seconds) that `run()` takes."""
     before, started = counter.read(), time.perf_counter()
     run()
-    return _moved(counter, before), time.perf_counter() - started
+    return _moved(counter, before, counter.read()), time.perf_counter() - started
 
 
-def _moved(counter, before):
-    """Joules that the counter moved since it read `before`."""
-    used = zip(before, counter.read(), counter.spans(), strict=True)
-    return sum(end - start if end >= start else end - start + span for start, end, span in used)
+def _moved(counter, before, after):
+    """Joules from one reading of the counter to a later one; raises DeviceError where that is no amount."""
+    used_j = 0.0
+    for start, end, span in zip(before, after, counter.spans(), strict=True):
+        if not (math.isfinite(start) and math.isfinite(end)):
+            raise DeviceError(f"{counter.name} reads {start} J and then {end} J, which are no amounts")
+        if end < start and not (math.isfinite(span) and start - end <= span):
+            raise DeviceError(f"{counter.name} went back from {start:.3f} J to {end:.3f} J: it was set back meanwhile")
+        used_j += end - start if end >= start else end - start + span
+    return used_j

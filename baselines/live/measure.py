@@ -9,19 +9,21 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from baselines.errors import BaselineError, MeasurementError, OutOfMemoryError
+from baselines.errors import BaselineError, DeviceError, MeasurementError, OutOfMemoryError
 from baselines.live.clock import mark, seconds, synchronize
 from baselines.live.device import (
     best_device,
     device_context,
+    device_fault,
     energy_counter,
+    free_cached,
     matrix_settings,
     memory_explained,
     rounds_to_tf32,
 )
 from baselines.live.energy import energy_per_step
 from baselines.live.machine import remarks
-from baselines.live.modes import KeptState, StepMode, loss_value, prepared
+from baselines.live.modes import KeptState, StepMode, forget_compiled, loss_value, prepared
 from baselines.live.sampling import Plan, Warm, take, warm_up
 from baselines.live.step import Measurable, StepParts, parts_of, scopes_of, subject_of
 from baselines.measurement import Measurement, Subject, Timing, from_samples
@@ -108,8 +110,8 @@ def measure_all(
     tensors there each time.
     Of such an object "step" times compute(), "step_and_copy" both in turn; a bare callable is timed as it is, and
     `scope` says what it covers. Modes other than eager need `step.model` and, where the step updates it,
-    `step.optimizer`: "graphs" captures compute() in a CUDA graph, "compiled" compiles the model, and the mode's losses
-    must agree with eager's from the same state before it is timed.
+    `step.optimizer`: "graphs" captures compute() in a CUDA graph, "compiled" compiles the model, "compiled_graphs" does
+    both, and the mode's losses must agree with eager's from the same state before it is timed.
     The step trains in earnest; weights and optimiser state go back to where they were before each block and at the end.
     subject: what is trained; its precision is what the step computes in: TF32 is on at "tf32" and off at any other.
     batch: what copy_in takes; tensors are pinned for a GPU. batches: an iterator of such batches without an end, as a
@@ -174,8 +176,8 @@ def _start(step, device, subject, batch, batches, plan):
 def _interleaved(job, modes, scopes):
     """(LiveRuns, refusals) of every mode and scope, block by block in turn."""
     timers, warms, refused = [], [], []
-    if job.device.type == "cuda":
-        torch.cuda.empty_cache()
+    free_cached(job.device)
+    forget_compiled(modes)
     for mode in modes:
         try:
             with memory_explained(job.device, job.subject.batch_size):
@@ -190,13 +192,25 @@ def _interleaved(job, modes, scopes):
             samples = take(timers, warms, job.plan)
             context = device_context(job.device)
             energies = [_energy(job, timer, warm.step_s) for timer, warm in zip(timers, warms, strict=True)]
-    except BaselineError as error:
-        error = _freed(error)
+    except Exception as error:
+        error = _freed(_since(error, refused, job.device))
         return [], refused + [(mode, error) for mode in dict.fromkeys(timer.mode.name for timer in timers)]
     return [
         LiveRun(timer.mode.name, timer.scope, warm, *sampled, *energy, context)
         for timer, warm, sampled, energy in zip(timers, warms, samples, energies, strict=True)
     ], refused
+
+
+def _since(error, refused, device):
+    """What is told of an error while modes were measured: raises it where it is its own, a fault of the step.
+
+    Where a mode that failed before has cost this process its device, that is the reason, and not what fails then.
+    """
+    if isinstance(error, BaselineError):
+        return error
+    if refused and (fault := device_fault(device)):
+        return DeviceError(f"{device} is of no more use to this process since mode {refused[-1][0]} failed ({fault})")
+    raise error
 
 
 def _freed(error):

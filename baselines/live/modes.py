@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -14,11 +14,12 @@ import torch
 from baselines.errors import BaselineError, LossError, ModeError
 from baselines.live.agreement import check, reference
 from baselines.live.device import first_line, memory_is_full
+from baselines.live.graphs import captured
 from baselines.live.step import Loss, StepParts
-from baselines.vocabulary import MODES
+from baselines.vocabulary import COMPILED_MODES, CUDA_MODES, MODES
 
 CHECKED_STEPS = 3
-CAPTURE_WARMUP = 3  # steps on a side stream before a capture, as in torch's notes on CUDA graphs
+DRIVER_ERRORS = (getattr(torch, "AcceleratorError", torch.OutOfMemoryError),)  # since torch 2.8, of every accelerator
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,17 @@ def prepared(name: str, step: StepParts, state: KeptState, device: torch.device,
     return mode
 
 
+def forget_compiled(modes: Iterable[str]) -> None:
+    """Let torch compile anew where one of `modes` does; what was compiled before is of no more use.
+
+    Otherwise, after some models of one class, torch would quietly run the next ones eagerly.
+    """
+    if set(modes) & set(COMPILED_MODES):
+        torch.compiler.reset()
+
+
 def compiled_mode(step: StepParts, device: torch.device) -> StepMode:
     """The step with its model compiled, for this batch size alone, while the mode is active."""
-    torch.compiler.reset()  # or, after some models of one class, torch would quietly run the next ones eagerly
     before = step.model._compiled_call_impl
     step.model.compile(dynamic=False)
     compiled, step.model._compiled_call_impl = step.model._compiled_call_impl, before
@@ -89,26 +98,40 @@ def compiled_mode(step: StepParts, device: torch.device) -> StepMode:
     return StepMode("compiled", step.compute, active)
 
 
-def captured_mode(step: StepParts, device: torch.device) -> StepMode:
+def graphs_mode(step: StepParts, device: torch.device) -> StepMode:
     """The step's compute() captured in a CUDA graph."""
-    if device.type != "cuda":
-        raise ModeError(f"CUDA graphs need a CUDA device and this is {device}: use mode eager or compiled")
-    compute, active = step.compute, partial(capturable, step.optimizer, device, {})
-    graph, side = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)
-    with torch.cuda.device(device), active():
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(CAPTURE_WARMUP):
-                compute()
-        torch.cuda.current_stream().wait_stream(side)
-        with torch.cuda.graph(graph):
-            loss = compute()
+    _needs_cuda("graphs", device)
+    return _replayed("graphs", step, device, contextlib.nullcontext)
+
+
+def compiled_graphs_mode(step: StepParts, device: torch.device) -> StepMode:
+    """The step with its model compiled, and the whole of compute() captured in one CUDA graph.
+
+    What the owner of a small model would use: fewer kernels, and one launch a step. torch's own mode
+    "reduce-overhead" captures the model's forward and backward pass as graphs of their own, and leaves the loss and
+    the update to be launched op by op.
+    """
+    _needs_cuda("compiled_graphs", device)
+    return _replayed("compiled_graphs", step, device, compiled_mode(step, device).active)
+
+
+def _replayed(name, step, device, around):
+    """The StepMode that replays one compute(), which is captured inside `around()`."""
+    active = partial(capturable, step.optimizer, device, {})
+    with active(), around():
+        graph, loss = captured(step.compute, device)
 
     def replay():
         graph.replay()
         return loss
 
-    return StepMode("graphs", replay, active)
+    return StepMode(name, replay, active)
+
+
+def _needs_cuda(name, device):
+    if device.type != "cuda":
+        others = " or ".join(mode for mode in MODES if mode not in CUDA_MODES)
+        raise ModeError(f"mode {name}: CUDA graphs need a CUDA device and this is {device}: use mode {others}")
 
 
 @contextlib.contextmanager
@@ -124,17 +147,20 @@ def capturable(
         optimizer.state[weight]["step"] = counts[weight]
     for group in groups:
         group["capturable"] = True
+    failed = True
     try:
         yield
+        failed = False
     finally:
         for weight in weights:
-            host[weight].copy_(counts[weight])
+            if not failed:  # or the device may refuse the copy, and hide why
+                host[weight].copy_(counts[weight])
             optimizer.state[weight]["step"] = host[weight]
         for group in groups:
             group["capturable"] = False
 
 
-PREPARE = {"graphs": captured_mode, "compiled": compiled_mode}
+PREPARE = {"graphs": graphs_mode, "compiled": compiled_mode, "compiled_graphs": compiled_graphs_mode}
 
 
 def _losses(mode, state, device, seed):
@@ -156,7 +182,7 @@ def loss_value(loss: Loss) -> float | None:
     try:
         value = float(loss)
     except (TypeError, ValueError, RuntimeError) as error:
-        if memory_is_full(error) or "CUDA" in str(error):
+        if memory_is_full(error) or isinstance(error, DRIVER_ERRORS) or "CUDA" in str(error):
             raise
         raise LossError(f"a step must return its loss, one number, and returned a {type(loss).__name__}") from None
     if not math.isfinite(value):

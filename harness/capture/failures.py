@@ -10,6 +10,8 @@ from harness.settings.errors import CaptureError
 
 OWN = Path(__file__).parent
 TORCH = Path(torch.__file__).parent
+FULL_WORDS = ("out of memory", "allocate memory", "not enough memory", "alloc_failed", "allocation_failed")
+"""What CUDA, its libraries and the system say, in lower case, where memory ran out."""
 SHAPE_WORDS = ("size mismatch", "shapes", "must match", "expected input", "to have", "invalid for input of size")
 """What torch says where a model gets tensors of sizes that it does not take."""
 
@@ -69,7 +71,7 @@ def _advice(error):
     text = f"{error} {error.__cause__}".lower()
     if torch_private.needs_values(error):
         return "It needs values, which fake tensors do not have: capture it with real tensors, harness.capture.capture"
-    if isinstance(error, torch.OutOfMemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(word in text for word in FULL_WORDS)):
         return "It ran out of memory: capture it on fake tensors, harness.capture.capture_model"
     if any(word in text for word in ("cuda", "nvidia", "gpu")):
         return "It asks for a GPU: build the model and the data on the CPU; a trace needs no device"

@@ -21,7 +21,7 @@ from harness.text.shown import shown
 from harness.text.table import Table
 from harness.text.units import ms
 from harness.training.grid import GridCell, Left, grid, remaining, work_through
-from harness.training.modes import measure, plan_of
+from harness.training.modes import measure, modes_there, plan_of
 
 LOG = logging.getLogger(__name__)
 LONGEST_NAME = 100  # letters of a device in the name of a file
@@ -107,9 +107,10 @@ def recorded(
 def cells(config: RunConfig, device: str) -> list[GridCell]:
     """The GridCells that the settings ask for on a torch device, the most telling first."""
     settings = config.task
-    modes = tuple(mode for mode in dict.fromkeys(settings.modes) if mode != "graphs" or device.startswith("cuda"))
+    modes = modes_there(settings.modes, device)
     if not modes:
-        raise ConfigError(f"record.modes is [graphs] and {device} has no CUDA graphs: give record.modes=[eager]")
+        asked = ",".join(dict.fromkeys(settings.modes))
+        raise ConfigError(f"record.modes is [{asked}] and {device} has no CUDA graphs: give record.modes=[eager]")
     precisions = tuple(dict.fromkeys(settings.precisions or [config.precision.name]))
     for precision in precisions:
         if not shipped.precision_of(config, precision).trains:

@@ -7,7 +7,13 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from baselines.vocabulary import COMPILED_MODES
+
 BUDGET = "no time was left (record.budget_s)"
+AGAIN = (
+    "the device is of no more use to this process: run the same command again, which goes on after what is recorded; "
+    "where it ends here again, leave the mode out that failed before"
+)
 
 
 @dataclass(frozen=True)
@@ -31,11 +37,12 @@ class GridCell:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A mode that was not measured, and why; `too_large` where the step did not fit the device's memory."""
+    """A mode that was not measured, and why."""
 
     mode: str
     why: str
-    too_large: bool = False
+    too_large: bool = False  # the step did not fit the device's memory
+    ends: bool = False  # the device is of no more use to this process
 
 
 @dataclass(frozen=True)
@@ -53,16 +60,17 @@ def grid(
 
     own_batches: {workload: the batch it is trained at}, batches, precisions, modes: each in the order of their worth.
     First eager and CUDA graphs at the workload's telling batch, the one of `batches` that is nearest to its own in
-    octaves (the larger of two); then the other batches, the nearest first; compiled at the telling batch last.
+    octaves (the larger of two); then the other batches, the nearest first; what compiles at the telling batch last, one
+    mode after the other.
     Every workload gets a batch in every precision before any gets another batch.
     """
     ranked = {
         workload: sorted(set(batches), key=lambda batch, own=own: (abs(math.log2(batch / own)), -batch))
         for workload, own in own_batches.items()
     }
-    quick = tuple(mode for mode in modes if mode != "compiled")
+    quick = tuple(mode for mode in modes if mode not in COMPILED_MODES)
     rounds = [(rank, quick) for rank in range(len(set(batches)))] if quick else []
-    rounds += [(0, ("compiled",))] if "compiled" in modes else []
+    rounds += [(0, (mode,)) for mode in COMPILED_MODES if mode in modes]
     return [
         GridCell(workload, ranked[workload][rank], precision, together, telling=rank == 0)
         for rank, together in rounds
@@ -72,9 +80,13 @@ def grid(
 
 
 def remaining(cells: Sequence[GridCell], done: Collection[tuple]) -> list[GridCell]:
-    """`cells` without the modes whose `GridCell.key` is in the set `done`; a cell left without a mode goes."""
-    left = (cell.without([mode for mode in cell.modes if cell.key(mode) in done]) for cell in cells)
-    return [cell for cell in left if cell.modes]
+    """`cells` without the modes whose `GridCell.key` is in the set `done`; a cell left without a mode goes.
+
+    Cells of which some modes are done come last: the others may have failed before, and may end the measuring again.
+    """
+    left = [cell.without([mode for mode in cell.modes if cell.key(mode) in done]) for cell in cells]
+    whole = [cell for cell, before in zip(left, cells, strict=True) if cell.modes == before.modes]
+    return whole + [cell for cell, before in zip(left, cells, strict=True) if cell.modes not in ((), before.modes)]
 
 
 def work_through(
@@ -88,9 +100,10 @@ def work_through(
 
     measure: function (cell) that keeps what it finds and returns the Refusals. No cell begins when `clock()` has
     reached `until_s`, but for the first, so that repeated calls come to an end. A batch that does not fit ends the
-    larger ones of its workload, precision and mode. begin: told the number of each cell, from 1, before it is measured.
+    larger ones of its workload, precision and mode, and a Refusal that `ends` all that follow. begin: told the number
+    of each cell, from 1, before it is measured.
     """
-    left, smallest_refused, began = [], {}, False
+    left, smallest_refused, began, ended = [], {}, False, False
     for number, cell in enumerate(cells, 1):
         hopeless = {
             mode: least
@@ -104,13 +117,14 @@ def work_through(
         cell = cell.without(hopeless)
         if not cell.modes:
             continue
-        if began and clock() >= until_s:
-            left.append(Left(cell, BUDGET))
+        if ended or (began and clock() >= until_s):
+            left.append(Left(cell, AGAIN if ended else BUDGET))
             continue
         began = True
         begin(number, cell)
         for refusal in measure(cell):
             left.append(Left(replace(cell, modes=(refusal.mode,)), refusal.why))
+            ended = ended or refusal.ends
             if refusal.too_large:
                 key = (cell.workload, cell.precision, refusal.mode)
                 smallest_refused[key] = min(cell.batch_size, smallest_refused.get(key, math.inf))

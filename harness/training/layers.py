@@ -11,10 +11,11 @@ import numpy as np
 
 from accel_model.types import Phase
 from harness import capture
+from harness.settings.errors import NoRoomError
 from harness.training.data.samples import Samples, batches
 from harness.training.profiler import label, labelled_seconds, profiled
 from harness.training.step import build_step
-from harness.training.train import matrix_precision, seeded
+from harness.training.train import explained_memory, matrix_precision, seeded
 
 if TYPE_CHECKING:
     from harness.settings.schema import RunConfig
@@ -45,6 +46,14 @@ def layer_times(config: RunConfig, device: str, step_s: float, samples: Samples)
     the step: only the shares are kept, as medians over up to STEPS steps. The optimiser, which updates all parameters
     in a few ops, is spread over the layers by their number of parameters.
     """
+    try:
+        with explained_memory(config, device):
+            return _profiled(config, device, step_s, samples)
+    except NoRoomError:
+        return LayerTimes((), np.zeros((0, len(PHASES))), step_s, 0.0, "the memory was full while it was profiled")
+
+
+def _profiled(config, device, step_s, samples):
     steps = int(np.clip(PASS_S / step_s, 1, STEPS))
     loader = batches(samples.train, config.batch_size, config.data, config.seed, True, device)
     with seeded(config.seed), matrix_precision(config.precision):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import baselines
 from baselines.recorded import to_json
+from baselines.vocabulary import CUDA_MODES
 from harness.settings.errors import HalfstepError, NoRoomError
 from harness.training.data.loading import loading_error
 from harness.training.data.samples import Samples, batches, random_batch
@@ -76,12 +77,25 @@ def in_modes(
                 batches=forever(loader) if loader is not None else None,
                 plan=ways.plan,
             )
-        return found, [refusal(mode, error) for mode, error in refused]
+        return found, _ended([refusal(mode, error) for mode, error in refused], device)
     except Exception as error:  # what surrounds the measuring outlives what one step raises
         LOG.info("%s at batch %s is not measured", workload.name, batch_size, exc_info=error)
-        return [], [refusal(mode, error) for mode in ways.modes]
+        return [], _ended([refusal(mode, error) for mode in ways.modes], device)
     finally:
         gc.collect()  # what a failure left behind would keep the device's memory
+
+
+def _ended(refused, device):
+    """`refused`, each marked where the device is of no more use to this process after what went wrong."""
+    fault = baselines.device_fault(device) if refused else ""
+    if fault:
+        LOG.warning("%s is of no more use to this process: %s", device, fault)
+    return [replace(one, ends=bool(fault)) for one in refused]
+
+
+def modes_there(modes: Iterable[str], device: str) -> tuple[str, ...]:
+    """`modes`, each once, without those that need CUDA where `device` has none."""
+    return tuple(mode for mode in dict.fromkeys(modes) if mode not in CUDA_MODES or device.startswith("cuda"))
 
 
 def beside_training(
@@ -89,13 +103,13 @@ def beside_training(
 ) -> tuple[list[baselines.Measurement], list[Refusal]]:
     """The Measurements of every mode and scope of config.baseline that the training itself does not measure.
 
-    samples: what was trained on. CUDA graphs are left out where there is no CUDA.
+    samples: what was trained on. Modes that need CUDA are left out where there is none.
     """
     settings = config.baseline
-    modes = [mode for mode in dict.fromkeys(settings.modes) if mode != "graphs" or device.startswith("cuda")]
+    modes = modes_there(settings.modes, device)
     scopes = tuple(dict.fromkeys(settings.scopes))
     if scopes == TRAINED[1:]:
-        modes = [mode for mode in modes if mode != TRAINED[0]]
+        modes = tuple(mode for mode in modes if mode != TRAINED[0])
     if not modes:
         return [], []
     say(f"Timing the step in mode {' and '.join(modes)}")
@@ -105,7 +119,7 @@ def beside_training(
         config.precision,
         config.batch_size,
         device,
-        Ways(tuple(modes), scopes, plan),
+        Ways(modes, scopes, plan),
         config.seed,
         batches(samples.train, config.batch_size, config.data, config.seed, True, device),
     )

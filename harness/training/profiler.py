@@ -78,7 +78,7 @@ def _of_kernels(events):
     annotations = {event.name for event in events if event.is_user_annotation}
     found, whole = defaultdict(float), 0.0
     for event in events:
-        if event.device_type is not DeviceType.CPU:
+        if event.device_type != DeviceType.CPU:  # torch makes a new object for each event
             whole += 0.0 if event.name in annotations else event.time_range.elapsed_us()
         elif event.kernels and (number := _owner(event)) is not None:
             found[number] += sum(one.duration for one in event.kernels if one.name not in annotations)

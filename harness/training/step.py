@@ -6,7 +6,7 @@ from inspect import signature
 from typing import TYPE_CHECKING
 
 import baselines
-from harness.settings.errors import ConfigError, NoRoomError
+from harness.settings.errors import ConfigError, HalfstepError, NoRoomError
 from harness.settings.schema import OptimizerName
 from harness.training.failures import unsuited
 from harness.training.target import load_target
@@ -97,8 +97,8 @@ def build_step(
         if inputs.device.type == "cuda" and inputs.dim() == 4:
             inputs = channels_last(model, inputs)
         optimizer = build_optimizer(workload.optimizer, model)
-    except (RuntimeError, MemoryError) as error:
-        if not baselines.memory_is_full(error):
+    except Exception as error:
+        if isinstance(error, HalfstepError) or not baselines.memory_is_full(error):
             raise
         raise NoRoomError(
             f"{workload.name} at batch {batch_size} does not fit {device}: give a smaller batch_size"

@@ -14,7 +14,7 @@ import numpy as np
 
 import baselines
 from baselines import Measurement, Subject, Timing
-from harness.settings.errors import HalfstepError, TrainingError
+from harness.settings.errors import HalfstepError, NoRoomError, TrainingError
 from harness.training.data.loading import loading_error
 from harness.training.data.samples import Samples, batches
 from harness.training.data.sources import load
@@ -186,7 +186,7 @@ def explained(config: RunConfig, device: str, models: Sequence[torch.nn.Module] 
         if isinstance(error, HalfstepError | baselines.BaselineError):
             raise
         if baselines.memory_is_full(error):
-            raise TrainingError(
+            raise NoRoomError(
                 f"{config.workload.name} at batch {config.batch_size} does not fit the memory of {device}: "
                 f"give a smaller one, e.g. batch_size={max(config.batch_size // 2, 1)}"
             ) from None
@@ -198,6 +198,11 @@ def check_memory(needed_bytes: int, config: RunConfig, device: str) -> None:
     import torch
 
     device = torch.device(device)
+    if fault := baselines.device_fault(device):
+        raise TrainingError(
+            f"{device} is of no more use to this process ({fault}), since something failed on it before: "
+            f"run the same command again"
+        )
     if device.type == "cuda":
         gc.collect()  # what an earlier run of this process left to torch is free too
         torch.cuda.empty_cache()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import replace
 
@@ -13,13 +14,14 @@ from harness.settings import shipped
 from harness.settings.errors import HalfstepError
 from harness.settings.shipped import precision as precision_config
 from harness.training.grid import GridCell
-from harness.training.modes import measure, plan_of
+from harness.training.modes import measure, modes_there, plan_of
 from harness.training.train import check_memory
 
 LOG = logging.getLogger(__name__)
 STEPS = 30  # that one measurement takes at least, with its warm-up: to tell whether the next one fits the budget
 MEASUREMENT_S = 0.5  # seconds of samples of one measurement at most
 ENERGY_WINDOW_S = 0.3
+UNUSABLE = "the device is of no more use to this process after what failed last: run the same command again"
 
 
 def trained(config, say, on_step):
@@ -51,8 +53,8 @@ def measured(config, paths, say, on_step):
         return [], []
     until_s = time.monotonic() + config.task.live_budget_s
     plan = plan_of(MEASUREMENT_S, ENERGY_WINDOW_S)
-    modes = tuple(mode for mode in config.baseline.modes if mode != "graphs" or device.startswith("cuda"))
-    rows, failures, macs_per_s, skipped = [], [], 0.0, 0
+    modes = modes_there(config.baseline.modes, device)
+    rows, failures, macs_per_s, skipped, why = [], [], 0.0, 0, "no time was left (map.live_budget_s)"
     keys = [key for key in paths if precision_config(key[2]).trains]
     traces = {key: Trace.load(paths[key]) for key in keys}
     say(f"Measuring on {device}, at most {config.task.live_budget_s:.3g} s (map.live_budget_s)")
@@ -76,6 +78,9 @@ def measured(config, paths, say, on_step):
             rows += [Row(name, precision, one) for one, _ in found]
             macs_per_s = max([macs_per_s, *(macs / one.step_s for one, _ in found)])
             failures += [(f"live, {name}, batch {batch}, {word}, {one.mode}", one.why) for one in refused]
+            if any(one.ends for one in refused):
+                until_s, why = -math.inf, UNUSABLE
+                break
     if skipped:
-        failures.append((f"live measurement of {skipped} further steps", "no time was left (map.live_budget_s)"))
+        failures.append((f"live measurement of {skipped} further steps", why))
     return rows, failures

@@ -1,5 +1,6 @@
 """Devices are found or refused with a reason, known, set the same way for all, and full in every wording."""
 
+import errno
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from baselines import best_device, device_context, matrix_settings, measure_all, memory_is_full
 from baselines.errors import DeviceError, ModeError, OutOfMemoryError
-from baselines.live.device import memory_explained, rounds_to_tf32
+from baselines.live.device import device_fault, free_cached, memory_explained, rounds_to_tf32
 from tests.helpers.measurements import SHORT, SUBJECT, CheatingLayer, SmallStep
 
 
@@ -77,6 +78,11 @@ def test_the_reason_that_cuda_cannot_be_used_is_told(monkeypatch, patches, match
     assert best_device("auto") in ("cpu", "mps")
 
 
+def raised_from(error, cause):
+    error.__cause__ = cause
+    return error
+
+
 FULL = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 139 GiB"),
     RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
@@ -88,6 +94,20 @@ FULL = [
     RuntimeError("HIP out of memory. Tried to allocate 2.00 GiB"),
     RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried 1 bytes"),
     RuntimeError("[enforce fail at alloc_cpu.cpp:80] DefaultCPUAllocator: not enough memory: you tried 1 bytes"),
+    RuntimeError("CUDA driver error: out of memory"),
+    RuntimeError("Triton Error [CUDA]: out of memory"),
+    RuntimeError("CUDA error: CUSOLVER_STATUS_ALLOC_FAILED, when calling `cusolverDnCreate(handle)`"),
+    RuntimeError("cuFFT error: CUFFT_ALLOC_FAILED"),
+    RuntimeError("CUDA error: CURAND_STATUS_ALLOCATION_FAILED"),
+    RuntimeError("miopenStatusAllocFailed"),
+    RuntimeError("NVRTC error: NVRTC_ERROR_OUT_OF_MEMORY"),
+    RuntimeError("FIND was unable to find an engine to execute this computation after trying 5 plans."),
+    RuntimeError("level_zero backend failed with error: 39 (UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY)"),
+    RuntimeError("Storage size calculation overflowed with sizes=[4611686018427387904, 4]"),
+    getattr(torch, "AcceleratorError", RuntimeError)("CUDA error: out of memory", 2),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+    raised_from(ValueError("the forward pass failed"), torch.OutOfMemoryError("CUDA out of memory")),
+    raised_from(KeyError("hook"), raised_from(RuntimeError("backend failed"), MemoryError())),
     RuntimeError("unable to mmap 4096 bytes from file </tmp/x>: Cannot allocate memory (12)"),
     MemoryError(),
 ]
@@ -117,6 +137,10 @@ def test_a_real_allocation_that_fails_is_a_full_memory():
         RuntimeError("mat1 and mat2 shapes cannot be multiplied (16x20 and 30x5)"),
         ValueError("the story ran out of memory"),
         KeyError("out of memory"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        RuntimeError("out of resource: shared memory, Required: 294912, Hardware limit: 232448."),
+        RuntimeError("CUDA error: too many resources requested for launch"),
+        raised_from(ValueError("its own cause"), ValueError("which is none")),
     ],
 )
 def test_other_errors_are_no_full_memory_and_go_through(error):
@@ -178,3 +202,25 @@ def test_tf32_is_refused_where_there_is_none():
     with pytest.raises(ModeError, match="has no TF32"):
         rounds_to_tf32(torch.device("cpu"), "tf32")
     assert not rounds_to_tf32(torch.device("cpu"), "fp32")
+
+
+def test_an_error_that_was_raised_from_itself_has_an_end():
+    assert not memory_is_full(raised_from(error := ValueError("x"), error))
+
+
+@pytest.mark.parametrize("fails", ["synchronize", "empty_cache", "rand"])
+def test_a_device_that_a_failure_has_cost_this_process_is_told_and_a_full_one_is_none(monkeypatch, fails):
+    rand = torch.rand
+    for name in ("synchronize", "empty_cache"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_: None)
+    monkeypatch.setattr(torch, "rand", lambda *size, device: rand(*size))
+    assert device_fault("cuda") == device_fault("cpu") == ""
+    for text, fault in (("CUDA error: device-side assert triggered\nmore", True), ("CUDA error: out of memory", False)):
+
+        def fail(*_, text=text, **__):
+            raise RuntimeError(text)
+
+        monkeypatch.setattr(torch if fails == "rand" else torch.cuda, fails, fail)
+        assert device_fault("cuda:1") == (text.splitlines()[0] if fault else "")
+        assert device_fault("cpu") == ""
+        free_cached(torch.device("cuda"))

@@ -135,11 +135,12 @@ def test_a_gpu_s_state_is_in_si_units_and_leaves_out_what_an_old_driver_does_not
         "memory_clock_hz": 2.6e9,
         "power_limit_w": 700.0,
         "power_w": 650.5,
-        "slowdown_reasons": "software_power_cap,software_thermal",
+        "slowdown_reasons": "software_power_cap,software_thermal,unknown_0x4000",
         "other_processes": 1,
+        "nvml_unanswered": "temperature_c: Function Not Found",
     }
     assert NvmlCounter("GPU-1").read() == (123.456,)
-    assert gpu_state("GPU-2") == {"driver": "unknown: NVML does not answer: Not Found"}
+    assert gpu_state("GPU-2") == {"driver": "600.1", "nvml_unanswered": "NVML does not answer: Not Found"}
     assert nvml.open == 0
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from baselines import Plan, measure, measure_all
 from baselines.errors import LossError, ModeError, OutOfMemoryError
+from baselines.live.device import device_fault
 from baselines.live.modes import capturable
 from tests.helpers.measurements import SHORT, SUBJECT, CheatingLayer, SmallStep
 
@@ -48,7 +49,12 @@ def test_a_mode_that_trains_alike_is_timed(batch):
 
 
 @pytest.mark.parametrize(
-    ("mode", "match"), [("graphs", "CUDA graphs need a CUDA device"), ("fast", "no mode is called 'fast'")]
+    ("mode", "match"),
+    [
+        ("graphs", "mode graphs: CUDA graphs need a CUDA device and this is cpu: use mode eager or compiled"),
+        ("compiled_graphs", "mode compiled_graphs: CUDA graphs need a CUDA device"),
+        ("fast", "no mode is called 'fast'"),
+    ],
 )
 def test_a_mode_that_cannot_be_had_is_refused(batch, mode, match):
     with pytest.raises(ModeError, match=match):
@@ -117,3 +123,36 @@ def test_memory_that_runs_out_while_a_mode_is_prepared_is_no_fault_of_the_mode(b
 
     with pytest.raises(OutOfMemoryError, match="batch 16"):
         measure(SmallStep(model=Large(20, 5)), "cpu", "compiled", batch=batch, plan=SHORT, subject=SUBJECT)
+
+
+@pytest.mark.gpu
+@pytest.mark.slow
+def test_gpu_compiled_graphs_train_as_eager_does_and_are_no_slower_than_compiled(batch):
+    step = SmallStep("cuda", dropout=0.5, optimizer=torch.optim.Adam)
+    plan = Plan(blocks=5, samples_per_block=5, pause_s=0.0, energy_window_s=0.0)
+    modes = ("eager", "compiled", "compiled_graphs")
+    found, refused = measure_all(step, "cuda", modes, ("step",), batch=batch, plan=plan, subject=SUBJECT)
+    assert not refused and [one.mode for one in found] == list(modes)
+    assert found[2].step_s < found[1].step_s  # a net this small is bound by launches
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("late", [False, True], ids=["in every step", "in a capture alone"])
+def test_gpu_a_step_that_cannot_be_captured_leaves_the_device_usable_or_says_that_it_does_not(batch, late):
+    class Waiting(SmallStep):
+        def compute(self):
+            loss = super().compute()
+            if not late or torch.cuda.is_current_stream_capturing():
+                loss.item()
+            return loss
+
+    step = Waiting("cuda")
+    plan = Plan(blocks=2, samples_per_block=3, pause_s=0.0, energy_window_s=0.0)
+    found, ((mode, error),) = measure_all(
+        step, "cuda", ("eager", "graphs"), ("step",), batch=batch, plan=plan, subject=SUBJECT
+    )
+    assert mode == "graphs" and isinstance(error, ModeError)
+    assert ("waits for the device" in str(error)) if not late else ("permitted" in str(error))
+    assert [one.mode for one in found] == ["eager"]
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
+    assert late or not device_fault("cuda")

@@ -3,18 +3,20 @@
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from accel_model import Design, Trace, replay
 from harness.flows import replays, traces
-from harness.flows.claim_map import flow
+from harness.flows.claim_map import flow, live
 from harness.judging.claims import ratio_of
 from harness.judging.completions import Completions
 from harness.report.claim_map import cells, values
 from harness.settings import shipped
 from harness.settings.errors import CaptureError, ConfigError
+from harness.training.grid import Refusal
 from tests.helpers.program import halfstep
 from tests.helpers.settings import composed
 
@@ -300,3 +302,23 @@ def test_only_the_largest_placed_array_of_a_device_and_precision_is_compared_wit
             other.rows * other.cols for other in same if len(other.seeds) >= placed.FEWEST
         )
     assert len(kept) + len(notes) == len(placed.baselines.placed())
+
+
+def test_a_live_map_ends_where_the_device_is_lost(compose, monkeypatch):
+    """What was measured before stays, and what comes after is told to need another process."""
+    calls = []
+
+    def lost(cell, *_):
+        calls.append(cell)
+        return [], [Refusal("graphs", "operation not permitted", ends=True)]
+
+    monkeypatch.setattr(live, "measure", lost)
+    monkeypatch.setattr(live, "check_memory", lambda *_: None)
+    monkeypatch.setattr(live.run, "live_device", lambda config: "cpu")
+    config = compose("task=claims", "map.live_budget_s=1000")
+    steps = [("mnist_mlp", batch, "fp32") for batch in (1, 2, 4)]
+    trace = SimpleNamespace(ops=SimpleNamespace(macs=np.ones(1)), live_bytes=lambda: np.ones(1))
+    monkeypatch.setattr(live.Trace, "load", lambda path: trace)
+    rows, failures = live.measured(config, dict.fromkeys(steps, "x"), lambda text: None, lambda *_: None)
+    assert not rows and len(calls) == 1
+    assert failures[-1][0] == "live measurement of 2 further steps" and "run the same command again" in failures[-1][1]

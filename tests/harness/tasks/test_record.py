@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 import baselines
-from baselines import from_json, read_recorded
+from baselines import MODES, from_json, read_recorded
 from harness.settings import shipped
 from harness.settings.errors import ConfigError
-from harness.tasks.record import cells, done_keys, file_name, left_table
-from harness.training.grid import GridCell, Left, grid
+from harness.tasks.record import cells, done_keys, file_name, left_table, recorded
+from harness.text.console import console
+from harness.training.grid import AGAIN, GridCell, Left, Refusal, grid, remaining
 from harness.training.modes import measure, plan_of
+from tests.helpers.measurements import measurement
 from tests.helpers.program import ROOT, halfstep
 
 TINY = ("record.measurement_s=0.05", "record.energy_window_s=0", "record.modes=[eager]", "baseline.device=cpu")
@@ -29,7 +31,7 @@ def test_the_table_of_what_is_left_counts_every_measurement():
 
 def test_the_run_s_own_settings_are_one_cell_and_lists_make_a_grid(compose):
     own = compose("task=record", "workload=mnist_mlp", "batch_size=96", "precision=bf16")
-    assert cells(own, "cuda") == [GridCell("mnist_mlp", 96, "bf16", ("eager", "graphs", "compiled"))]
+    assert cells(own, "cuda") == [GridCell("mnist_mlp", 96, "bf16", MODES)]
     assert cells(own, "cpu") == [GridCell("mnist_mlp", 96, "bf16", ("eager", "compiled"))]
     gpu = cells(compose("experiment=record_gpu"), "cuda:0")
     assert {cell.workload for cell in gpu} == set(shipped.names())
@@ -54,6 +56,10 @@ def test_the_run_s_own_settings_are_one_cell_and_lists_make_a_grid(compose):
         (["record.precisions=[fp31]"], "there is no precision 'fp31'"),
         (["record.precisions=[int8]"], "precision int8 is simulated only"),
         (["record.modes=[graphs]"], "cpu has no CUDA graphs"),
+        (
+            ["record.modes=[compiled_graphs,graphs]"],
+            "record.modes is [compiled_graphs,graphs] and cpu has no CUDA graphs",
+        ),
     ],
 )
 def test_a_wrong_setting_is_refused_before_anything_is_measured(compose, overrides, says):
@@ -151,3 +157,34 @@ def test_what_is_recorded_is_a_baseline(bare_machine):
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if "recorded, measured" in line]
     assert len(rows) == 2
+
+
+def test_a_recording_ends_where_the_device_is_lost_and_the_same_command_goes_on(compose, tmp_path, monkeypatch):
+    """One workload's graph costs every process that tries it its device."""
+    config = compose("task=record", "record.workloads=[mnist_*]", "record.modes=[eager,graphs]", "record.batches=[8]")
+    tried = []
+
+    def measured(cell, device, workload, precision, scopes, plan, seed):
+        tried.append(cell)
+        if cell.workload == "mnist_lenet5" and "graphs" in cell.modes:
+            cell, refusals = cell.without(["graphs"]), [Refusal("graphs", "operation not permitted", ends=True)]
+        else:
+            refusals = []
+        found = [
+            measurement(workload=cell.workload, batch_size=cell.batch_size, precision=cell.precision, mode=mode)
+            for mode in cell.modes
+        ]
+        return [(one, baselines.to_json(one)) for one in found], refusals
+
+    monkeypatch.setattr("harness.tasks.record.measure", measured)
+    wanted = cells(config, "cuda")
+    for _ in range(2):
+        there, _ = read_recorded(tmp_path)
+        todo = remaining(wanted, done_keys(there, config.task.scopes))
+        tried.clear()
+        _, left = recorded(todo, config, "cuda", tmp_path, math.inf, console())
+        assert tried[-1].workload == "mnist_lenet5" and len(tried) + len(left) - 1 == len(todo)
+        assert {one.why for one in left} <= {"operation not permitted", AGAIN}
+    assert {(one.workload, one.mode) for one in read_recorded(tmp_path)[0]} == {
+        (cell.workload, mode) for cell in wanted for mode in cell.modes
+    } - {("mnist_lenet5", "graphs")}

@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 
-from harness.training.grid import BUDGET, GridCell, Refusal, grid, remaining, work_through
+from harness.training.grid import AGAIN, BUDGET, GridCell, Refusal, grid, remaining, work_through
+
+COMPILING = ("compiled", "compiled_graphs")
 
 
 def random_grids(count=200):
@@ -14,31 +16,32 @@ def random_grids(count=200):
         own = {f"w{i}": int(rng.integers(1, 300)) for i in range(rng.integers(1, 6))}
         batches = [2 ** int(i) for i in rng.choice(11, rng.integers(1, 11), replace=False)]
         precisions = ("tf32", "bf16", "fp32")[: rng.integers(1, 4)]
-        yield own, batches, precisions, ("eager", "graphs", "compiled")[: rng.integers(1, 4)]
+        yield own, batches, precisions, ("eager", "graphs", "compiled", "compiled_graphs")[: rng.integers(1, 5)]
 
 
 def keys(found):
     return [cell.key(mode) for cell in found for mode in cell.modes]
 
 
-def test_a_grid_holds_every_combination_once_and_compiled_at_one_batch_of_each_workload():
+def test_a_grid_holds_every_combination_once_and_what_compiles_at_one_batch_of_each_workload():
     for own, batches, precisions, modes in random_grids():
         found = keys(grid(own, batches, precisions, modes))
-        quick = {(w, b, p, m) for w in own for b in batches for p in precisions for m in modes if m != "compiled"}
+        quick = {(w, b, p, m) for w in own for b in batches for p in precisions for m in modes if m not in COMPILING}
         assert len(found) == len(set(found))
-        assert {key for key in found if key[-1] != "compiled"} == quick
-        compiled = [key for key in found if key[-1] == "compiled"]
-        assert sorted((w, p) for w, _, p, _ in compiled) == sorted(
-            (w, p) for w in own for p in precisions if "compiled" in modes
-        )
+        assert {key for key in found if key[-1] not in COMPILING} == quick
+        for mode in COMPILING:
+            mine = [key for key in found if key[-1] == mode]
+            assert sorted((w, p) for w, _, p, _ in mine) == sorted(
+                (w, p) for w in own for p in precisions if mode in modes
+            )
 
 
-def test_a_grid_begins_with_each_workload_s_nearest_batch_and_ends_with_compiled():
+def test_a_grid_begins_with_each_workload_s_nearest_batch_and_ends_with_compiled_and_then_compiled_in_graphs():
     for own, batches, precisions, modes in random_grids():
         found = grid(own, batches, precisions, modes)
         names = [mode for cell in found for mode in cell.modes]
-        if "compiled" in names:
-            assert set(names[names.index("compiled") :]) == {"compiled"}
+        late = [name for name in names if name in COMPILING]
+        assert names == [name for name in names if name not in COMPILING] + sorted(late)  # "compiled" sorts first
         for (workload, batch), precision in ((pair, p) for pair in own.items() for p in precisions):
             mine = [cell for cell in found if (cell.workload, cell.precision) == (workload, precision)]
             away = [max(cell.batch_size / batch, batch / cell.batch_size) for cell in mine if "eager" in cell.modes]
@@ -98,6 +101,41 @@ def test_what_is_recorded_in_one_mode_is_measured_in_the_others_only():
     wanted = [GridCell("a", 8, "bf16", ("eager", "graphs")), GridCell("b", 8, "bf16", ("eager", "graphs"))]
     done = {("a", 8, "bf16", "eager"), ("b", 8, "bf16", "eager"), ("b", 8, "bf16", "graphs")}
     assert remaining(wanted, done) == [GridCell("a", 8, "bf16", ("graphs",))]
+
+
+def test_cells_that_are_done_in_part_come_last_in_the_order_they_had():
+    wanted = [GridCell(name, 8, "bf16", ("eager", "graphs")) for name in "abcd"]
+    done = {("a", 8, "bf16", "eager"), ("c", 8, "bf16", "eager"), ("d", 8, "bf16", "eager"), ("d", 8, "bf16", "graphs")}
+    left = remaining(wanted, done)
+    assert [(cell.workload, cell.modes) for cell in left] == [
+        ("b", ("eager", "graphs")),
+        ("a", ("graphs",)),
+        ("c", ("graphs",)),
+    ]
+
+
+def test_nothing_is_measured_after_a_refusal_that_ends_and_all_is_after_calls_enough():
+    """A step whose graph costs the process its device, in one workload; each call is another process."""
+    for shape in random_grids(30):
+        wanted, recorded, calls = grid(*shape), set(), 0
+        lost = {cell.key("graphs") for cell in wanted[::5] if "graphs" in cell.modes}
+        while todo := remaining(wanted, recorded):
+            tried = []
+
+            def measure(cell, tried=tried, recorded=recorded, lost=lost):
+                tried.append(cell)
+                recorded.update(key for key in keys([cell]) if key not in lost)
+                return [Refusal("graphs", "a fault", ends=True)] if set(keys([cell])) & lost else []
+
+            left = work_through(todo, measure, math.inf)
+            ending = [cell for cell in tried if set(keys([cell])) & lost]
+            assert len(ending) <= 1 and ending in ([], tried[-1:])
+            assert [one.why for one in left if one.why != "a fault"] == [AGAIN] * (len(todo) - len(tried))
+            calls += 1
+            if recorded == set(keys(wanted)) - lost:
+                break
+            assert calls <= len(lost) + 1
+        assert recorded == set(keys(wanted)) - lost
 
 
 def test_a_batch_without_room_ends_the_larger_ones_of_its_workload_precision_and_mode():

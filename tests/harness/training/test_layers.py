@@ -1,6 +1,7 @@
 """Time by layer: the shares of the profiled pass, scaled to the unprofiled step."""
 
 import pytest
+import torch
 
 from harness.training.data.sources import load
 from harness.training.layers import STEPS, layer_times, scaled
@@ -49,3 +50,16 @@ def test_every_layer_of_a_real_step_has_its_phases(compose, precision):
     for name in ("conv1", "conv2", "fc1", "fc2", "fc3"):
         assert (found[name] > 0).all(), name
     assert found["relu1"][2] == 0 and (found["relu1"][:2] > 0).all()
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUDA error: out of memory"), MemoryError()]
+)
+def test_a_memory_that_is_full_with_the_profiler_costs_the_layers_and_not_the_run(compose, monkeypatch, error):
+    def full(device):
+        raise error
+
+    monkeypatch.setattr("harness.training.layers.profiled", full)
+    config = compose("batch_size=64")
+    times = layer_times(config, "cpu", 1.0, load(config.data, config.workload, config.batch_size, config.seed))
+    assert times.unattributed_s == 1.0 and times.layers == () and "memory was full" in times.note

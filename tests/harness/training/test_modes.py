@@ -7,7 +7,7 @@ import baselines
 from harness.settings import shipped
 from harness.settings.errors import ConfigError, NoRoomError
 from harness.training.grid import GridCell
-from harness.training.modes import TRAINED, Ways, beside_training, in_modes, measure, plan_of
+from harness.training.modes import TRAINED, Ways, beside_training, in_modes, measure, modes_there, plan_of
 from harness.training.step import build_step
 
 QUICK = ("workload=mnist_mlp", "batch_size=32", "train.steps=12", "compare.ceiling_of=null", "baseline.device=cpu")
@@ -80,6 +80,33 @@ def test_a_batch_that_no_memory_holds_is_known_as_too_large(compose):
     _, (refusal,) = measured(GridCell("mnist_mlp", 2**40, "fp32", ("eager",)), compose(), "cpu")
     assert refusal.too_large
     assert "does not fit" in refusal.why
+
+
+@pytest.mark.parametrize("measures", ["some", "none"])
+@pytest.mark.parametrize("fault", ["", "captures_underway.empty() INTERNAL ASSERT FAILED"])
+def test_what_costs_the_process_its_device_ends_the_measuring(compose, monkeypatch, fault, measures):
+    def fails(*_, **__):
+        if measures == "none":
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        return [], [("graphs", baselines.errors.ModeError("operation not permitted when stream is capturing"))]
+
+    monkeypatch.setattr(baselines, "measure_all", fails)
+    monkeypatch.setattr(baselines, "device_fault", lambda device: fault)
+    _, refusals = measured(GridCell("mnist_mlp", 1, "fp32", ("graphs",)), compose(), "cpu")
+    assert [one.ends for one in refusals] == [bool(fault)]
+    assert "assert triggered" in refusals[0].why or "not permitted" in refusals[0].why
+
+
+def test_where_nothing_fails_nobody_asks_what_a_failure_left(compose, monkeypatch):
+    monkeypatch.setattr(baselines, "measure_all", lambda *_, **__: ([], []))
+    monkeypatch.setattr(baselines, "device_fault", lambda device: 1 / 0)
+    assert measured(GridCell("mnist_mlp", 1, "fp32", ("eager",)), compose(), "cpu") == ([], [])
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "cpu", "mps"])
+def test_modes_that_need_cuda_are_left_out_where_there_is_none(device):
+    there = modes_there(("eager", "graphs", "eager", *baselines.MODES), device)
+    assert there == (baselines.MODES if device.startswith("cuda") else ("eager", "compiled"))
 
 
 @pytest.mark.gpu

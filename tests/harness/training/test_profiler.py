@@ -1,5 +1,9 @@
 """Labels find their ops in torch's profiler: on this CPU for real, and on a GPU's time line made by hand."""
 
+import ast
+from enum import Enum
+from functools import reduce
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -7,8 +11,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.training.profiler import LABEL, label, labelled_seconds, profiled
+from tests.helpers.program import ROOT
 
-CPU, CUDA = torch.autograd.DeviceType.CPU, torch.autograd.DeviceType.CUDA
+CPU, CUDA = (int(getattr(torch.autograd.DeviceType, name)) for name in ("CPU", "CUDA"))
 
 
 class Numbered(TorchDispatchMode):
@@ -66,10 +71,45 @@ def event(name, parent=None, kernels=(), device=CPU, micros=0.0, annotation=Fals
         name=name,
         cpu_parent=parent,
         kernels=[SimpleNamespace(name=kernel, duration=duration) for kernel, duration in kernels],
-        device_type=device,
+        device_type=torch.autograd.DeviceType(device),  # an object of its own, as each event of the profiler has
         time_range=SimpleNamespace(elapsed_us=lambda: micros),
         is_user_annotation=annotation,
     )
+
+
+def test_device_types_are_equal_without_being_the_same():
+    assert event("op").device_type == torch.autograd.DeviceType.CPU
+    assert event("op").device_type is not torch.autograd.DeviceType.CPU
+
+
+SINGLETONS = (torch.dtype, torch.layout, torch.memory_format, Enum, type(None), type)
+
+
+def compared_by_identity():
+    """(file, expression, object) of every attribute of torch that the program compares by `is` or `is not`."""
+    for package in ("accel_model", "baselines", "harness"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            tree = ast.parse(path.read_text())
+            names = {"torch": torch}
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "torch":
+                    module = import_module(node.module)
+                    names |= {one.asname or one.name: getattr(module, one.name, None) for one in node.names}
+            for node in ast.walk(tree):
+                sides = (node.left, *node.comparators) if isinstance(node, ast.Compare) else ()
+                with_constant = any(isinstance(side, ast.Constant) for side in sides)  # None above all
+                if sides and not with_constant and {type(op) for op in node.ops} & {ast.Is, ast.IsNot}:
+                    for side in sides:
+                        text = ast.unparse(side)
+                        parts = text.split(".")
+                        if parts[0] in names and all(part.isidentifier() for part in parts):
+                            yield f"{path}: {ast.unparse(node)}", reduce(getattr, parts[1:], names[parts[0]])
+
+
+def test_nothing_of_torch_is_compared_by_identity_but_what_there_is_one_of():
+    found = list(compared_by_identity())
+    assert any(isinstance(one, torch.dtype) for _, one in found)  # or nothing would be looked at
+    assert [text for text, one in found if not isinstance(one, SINGLETONS)] == []
 
 
 def test_kernels_count_for_the_label_around_the_op_that_launched_them():

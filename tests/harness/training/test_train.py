@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+import baselines
 from harness.settings.errors import TrainingError
 from harness.training.train import check_memory, train
 from tests.helpers.program import ROOT
@@ -80,3 +81,9 @@ def test_more_memory_than_there_is_is_refused_before_training(compose):
     check_memory(1, compose(), "cpu")
     with pytest.raises(TrainingError, match="baseline=published"):
         check_memory(10**16, compose(), "cpu")
+
+
+def test_a_device_that_an_earlier_failure_cost_this_process_is_told_before_anything_is_trained(compose, monkeypatch):
+    monkeypatch.setattr(baselines, "device_fault", lambda device: "captures_underway.empty() INTERNAL ASSERT FAILED")
+    with pytest.raises(TrainingError, match=r"INTERNAL ASSERT.*run the same command again"):
+        check_memory(1, compose(), "cuda")
