@@ -82,7 +82,7 @@ def load(path: str | PathLike, kind: type[Trace], limit_bytes: int | None = None
                     name: _from_parquet(kind, budget.member(archive, f"{name}.parquet", limit), budget)
                     for name, kind in TABLES.items()
                 }
-        _check_once(tables["uses"])
+        _check_order(tables["ops"], tables["uses"])
         return kind(
             **tables,
             layers=_texts(head, "layers"),
@@ -215,7 +215,7 @@ def _check_chunk(chunk, rows, data, where):
     if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < start:
         start = chunk.dictionary_page_offset
     found = pages(data, start, chunk.total_compressed_size)
-    unpacked = max(sum(size for _, size, _ in found), chunk.total_uncompressed_size)
+    unpacked = sum(size for _, size, _ in found)
     values = sum(count for is_dictionary, _, count in found if not is_dictionary)
     entries = sum(count for is_dictionary, _, count in found if is_dictionary)
     if chunk.num_values != rows or values != rows or entries > rows:
@@ -254,8 +254,15 @@ def _holds(value):
     return isinstance(value, dict | list)
 
 
-def _check_once(uses):
-    """Raise TraceError where an op uses a tensor in the same way in two rows, which would count its bytes twice."""
+def _check_order(ops, uses):
+    """Raise TraceError where a call's rows are apart, or an op uses a tensor in the same way in two rows.
+
+    The one would count a launch twice, the other the tensor's bytes.
+    """
+    if (back := np.diff(ops.call, prepend=0) < 0).any():
+        raise TraceError(
+            f"ops.call in row {int(back.argmax())} is below the row before: rows stand in the calls' order"
+        )
     order = np.lexsort((uses.operand, uses.write, uses.tensor, uses.op))
     columns = [column[order] for column in (uses.op, uses.tensor, uses.write, uses.operand)]
     same = np.logical_and.reduce([column[1:] == column[:-1] for column in columns])

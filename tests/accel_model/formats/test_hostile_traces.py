@@ -171,6 +171,7 @@ def test_a_column_of_another_type_or_meaning_is_named(tmp_path, key):
         ("ops", "kind", [0, 77], r"ops\.kind holds 77 in row 1"),
         ("ops", "dtype", [0, -1], r"ops\.dtype holds -1 in row 1"),
         ("ops", "layer", [0, 2**40], r"ops\.layer holds 1099511627776 in row 1"),
+        ("ops", "call", [1, 0], r"ops\.call in row 1 is below"),
         ("ops", "transposed", [0, 1], r"ops\.transposed"),
         ("ops", "m", [4, 0], r"ops\.m: .*\(row 1\)"),
         ("tensors", "born", [0, 0, 0, 9, 1, 1], r"tensors\.born holds 9 in row 3"),
@@ -244,15 +245,17 @@ def test_damaged_headers_are_refused(cut):
             continue
 
 
-def test_a_page_that_states_more_than_its_rows_take_is_refused_before_it_is_unpacked(tmp_path):
-    """The dictionary's header of a real file is rewritten: 4 bytes more room, so the whole column moves."""
+def test_a_page_that_states_more_than_its_rows_take_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    """The header of a real page is rewritten; without slack two rows have room for 48 bytes."""
+    monkeypatch.setattr(trace_file, "PAGE_SLACK", 0)
     columns = columns_of("ops") | {"m": np.array([4, 8])}
     data = bytearray(packed(columns))
+    assert len(Trace.load(made(tmp_path, ops=bytes(data)))) == 2
     chunk = parquet.ParquetFile(io.BytesIO(bytes(data))).metadata.row_group(0).column(list(columns).index("m"))
     start = chunk.dictionary_page_offset
-    assert data[start : start + 3] == b"\x15\x04\x15"
-    data[start + 3] = data[start + 3] | 128  # the size goes on in the next byte: the header no longer fits
-    refused(made(tmp_path, ops=bytes(data)), "damaged|states|pages")
+    assert bytes(data[start : start + 4]) == b"\x15\x04\x15\x20"  # a dictionary of 16 bytes
+    data[start + 3] = 0x7E  # of 63
+    refused(made(tmp_path, ops=bytes(data)), r"ops\.m has pages of \d+ bytes for 2 rows")
 
 
 BOMBS = r"""
