@@ -3,7 +3,8 @@
 import pytest
 
 from harness.training.data.sources import load
-from harness.training.layers import STEPS, layer_times, scaled
+from harness.training.layers import COPY, PHASES, STEPS, layer_times, scaled
+from harness.training.step import TrainingStep
 
 PARAMETERS = {"body": 300, "head": 100}
 
@@ -49,3 +50,21 @@ def test_every_layer_of_a_real_step_has_its_phases(compose, precision):
     for name in ("conv1", "conv2", "fc1", "fc2", "fc3"):
         assert (found[name] > 0).all(), name
     assert found["relu1"][2] == 0 and (found["relu1"][:2] > 0).all()
+    assert found[COPY][PHASES.index("forward")] > 0 and not found[COPY][1:].any()
+
+
+def test_a_batch_that_takes_long_to_copy_is_seen_in_its_row_and_in_no_layer_s(compose, monkeypatch):
+    config = compose("batch_size=64")
+    samples = load(config.data, config.workload, config.batch_size, config.seed)
+    whole = layer_times(config, "cpu", 1.0, samples)
+    copy_in = TrainingStep.copy_in
+
+    def slowly(self, inputs, targets):
+        for _ in range(2000):
+            copy_in(self, inputs, targets)
+
+    monkeypatch.setattr(TrainingStep, "copy_in", slowly)
+    slow = layer_times(config, "cpu", 1.0, samples)
+    share, before = (one.seconds[one.layers.index(COPY)].sum() for one in (slow, whole))
+    assert share > 0.5 > before and slow.seconds.sum() + slow.unattributed_s == pytest.approx(1.0)
+    assert set(slow.layers) == set(whole.layers)

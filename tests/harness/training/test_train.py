@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from baselines import BaselineError
 from harness.settings.errors import TrainingError
-from harness.training.train import check_memory, train
+from harness.training.train import check_memory, train, warm_from
 from tests.helpers.program import ROOT
 
 MNIST = ROOT.parent / "shared" / "data" / "mnist"
@@ -80,3 +81,20 @@ def test_more_memory_than_there_is_is_refused_before_training(compose):
     check_memory(1, compose(), "cpu")
     with pytest.raises(TrainingError, match="baseline=published"):
         check_memory(10**16, compose(), "cpu")
+
+
+@pytest.mark.parametrize("step_s", [1e-4, 5e-3, 0.3, 5.0])
+@pytest.mark.parametrize("count", [1, 2, 30, 3000])
+def test_the_steps_of_a_gpu_s_first_two_seconds_are_its_warm_up_but_for_half_of_all(step_s, count):
+    taken_s = np.full(count, step_s)
+    assert warm_from(taken_s, 5, "cpu") == min(5, count - 1)
+    warm = warm_from(taken_s, 5, "cuda")
+    assert min(5, count - 1) <= warm <= max(min(5, count - 1), count // 2) and warm < count
+    assert taken_s[:warm].sum() >= 2.0 or warm in (count // 2, min(5, count - 1))
+    assert warm <= max(5, 2.0 / step_s + 1)
+
+
+def test_a_precision_that_a_gpu_would_emulate_is_refused_before_training(compose, monkeypatch):
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: (7, 5))
+    with pytest.raises(BaselineError, match="has no bf16"):
+        train(compose("precision=bf16"), "cuda")
