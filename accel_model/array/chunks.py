@@ -29,27 +29,30 @@ class Sizes:
     search_cells: int  # searched at a time
     design_cells: int  # costed at a time
 
-    def times(self, factor: int) -> Sizes:
-        """These sizes, `factor` times as large."""
-        return Sizes(*(factor * cells for cells in vars(self).values()))
+    @property
+    def bytes(self) -> int:
+        """What work of these sizes holds at a time, at most."""
+        return 22_000 * self.array_cells + 17_000 * self.search_cells + 400 * self.design_cells
+        # found by tracing allocations; test_work_holds_no_more_than_is_reckoned_with in tests/accel_model/test_backends.py
 
 
 IN_CACHE = Sizes(array_cells=2**10, search_cells=2**14, design_cells=2**15)
 """What a CPU does at a time: some 50 designs of a large model, whose columns stay in its cache."""
-IN_CACHE_BYTES = 2e8
-"""What replaying IN_CACHE at a time holds at most, found by tracing allocations (tests/accel_model/test_backends.py)."""
-LARGEST_FACTOR = 64  # of IN_CACHE on a GPU: thousands of designs, whose kernels run for longer than their launches take
+ON_GPU = Sizes(array_cells=2**16, search_cells=2**20, design_cells=2**23)
+"""What a GPU does at a time if it has room: thousands of designs, whose kernels run for longer than launching takes."""
 SHARE_OF_FREE = 0.5  # of a device's free memory that all threads together may fill
 UNKNOWN_BYTES = 4e9  # taken to be free on a device that does not tell
 
 
 def sizes_on_device(free_bytes: float | None, workers: int) -> Sizes:
-    """The Sizes for a device that is no CPU: as large as `workers` threads can hold at once in its free memory.
+    """The Sizes for a device that is no CPU: ON_GPU, or the share of it that `workers` threads have room for at once.
 
-    free_bytes: None where the device does not tell.
+    free_bytes: None where the device does not tell. They are never less than IN_CACHE.
     """
     room = SHARE_OF_FREE * (UNKNOWN_BYTES if free_bytes is None else free_bytes) / max(workers, 1)
-    return IN_CACHE.times(int(min(max(room // IN_CACHE_BYTES, 1), LARGEST_FACTOR)))
+    share = min(1.0, room / ON_GPU.bytes)
+    pairs = zip(vars(IN_CACHE).values(), vars(ON_GPU).values(), strict=True)
+    return Sizes(*(max(least, int(share * most)) for least, most in pairs))
 
 
 @dataclass(frozen=True)

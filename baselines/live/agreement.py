@@ -36,16 +36,18 @@ def check(mode: str, losses: Callable[[int], np.ndarray], expected: np.ndarray, 
     Where eager's repeats differ, each mode draws its own random numbers: then the means must agree within the
     tolerance and the standard errors, and one must not spread far more widely than the other.
     """
-    ours = np.stack([losses(seed) for seed in range(len(expected))])
-    found, wanted = ours.mean(axis=0), expected.mean(axis=0)
-    rounding = LOSS_TOLERANCE.get(precision, OTHER_TOLERANCE) * np.abs(wanted)
-    allowed, spreads, alike = rounding, "", True
-    if len(expected) > 1:
-        spread, normal = ours.std(axis=0, ddof=1), expected.std(axis=0, ddof=1)
-        allowed = rounding + STANDARD_ERRORS * np.sqrt((spread**2 + normal**2) / len(expected))
-        alike = (spread <= rounding + SPREAD_RATIO * normal) & (normal <= rounding + SPREAD_RATIO * spread)
-        spreads = f"; they spread by {spread} and eager's by {normal}"
-    if not ((np.abs(found - wanted) <= allowed) & alike).all():
+    with np.errstate(invalid="ignore"):  # a loss that is no number agrees with nothing
+        ours = np.stack([losses(seed) for seed in range(len(expected))])
+        found, wanted = ours.mean(axis=0), expected.mean(axis=0)
+        rounding = LOSS_TOLERANCE.get(precision, OTHER_TOLERANCE) * np.abs(wanted)
+        allowed, spreads, alike = rounding, "", True
+        if len(expected) > 1:
+            spread, normal = ours.std(axis=0, ddof=1), expected.std(axis=0, ddof=1)
+            allowed = rounding + STANDARD_ERRORS * np.sqrt((spread**2 + normal**2) / len(expected))
+            alike = (spread <= rounding + SPREAD_RATIO * normal) & (normal <= rounding + SPREAD_RATIO * spread)
+            spreads = f"; they spread by {spread} and eager's by {normal}"
+        agrees = (np.abs(found - wanted) <= allowed) & alike
+    if not agrees.all():
         raise LossError(
             f"mode {mode} trains differently from eager and is not timed: its losses are {found} and eager's {wanted}, "
             f"which may differ by {allowed}{spreads}"

@@ -22,7 +22,7 @@ class Watch:
         self._seen, self._reasons = {}, {}
 
     def look(self) -> None:
-        """Read the state of a GPU, LOOK_EVERY_S after the last time at the earliest; to be called when steps are queued."""
+        """Read the state of a GPU, LOOK_EVERY_S after the last time at the earliest; steps should be queued."""
         if self._device.type == "cuda" and time.monotonic() >= self._due_s:
             self._read()
             self._due_s = time.monotonic() + LOOK_EVERY_S
@@ -48,7 +48,7 @@ class Watch:
             thread.join()
 
     def context(self) -> dict:
-        """What `device_context` tells now, but for what was seen at work: the last state, and every reason of slowing."""
+        """What `device_context` tells now, but for what was seen at work: the last state, all reasons of slowing."""
         return device_context(self._device) | self.seen()
 
     def seen(self) -> dict:

@@ -16,8 +16,8 @@ STABLE_WITHIN = 0.03
 """A step is warm when the medians of two successive windows of samples differ by no more than this share."""
 WARM_AFTER_S = 0.3  # and no sooner
 WARM_GPU_AFTER_S = 2.0
-"""And no sooner on a GPU: its clocks take some tenths of a second to rise, and its power limit, which acts on an average
-over about a second, lets a card that was idle run faster at first than it goes on."""
+"""And no sooner on a GPU: its clocks take some tenths of a second to rise, and its power limit, which acts on an
+average over about a second, lets a card that was idle run faster at first than it goes on."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class UpdatingStep(ModelStep, Protocol):
 
 @runtime_checkable
 class ScaledStep(Protocol):
-    """Has the scaler of its float16 gradients, or None: part of the state that is kept, and what tells a skipped update."""
+    """Has the scaler of its float16 gradients, or None: part of the state, and what tells a skipped update."""
 
     scaler: torch.amp.GradScaler | None
 
@@ -119,8 +119,8 @@ def updated(compute: Callable[[], float | None], scaler: torch.amp.GradScaler | 
         skipped += 1
         if skipped > MOST_SKIPPED:
             raise LossError(
-                f"{skipped} updates in a row overflow float16, the last at a loss scale of {scale:g}: the step does not "
-                "train; lower the learning rate, or use precision=bf16 or fp32"
+                f"{skipped} updates in a row overflow float16, the last at a loss scale of {scale:g}: the step does "
+                "not train; lower the learning rate, or use precision=bf16 or fp32"
             )
     return losses
 

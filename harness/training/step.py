@@ -30,8 +30,8 @@ class TrainingStep:
     """Forward, backward and update of one batch that lies in `inputs` and `targets` on the device.
 
     `copy_in(inputs, targets)` moves a batch from the host into these tensors, `compute()` does the rest and returns the
-    loss (float, ()), and calling the step is `compute()` alone. `context` is what a record says of it: how its tensors lie
-    in memory, where there was a choice.
+    loss (float, ()), and calling the step is `compute()` alone. `context` is what a record says of it: how its tensors
+    lie in memory, where there was a choice.
     """
 
     def __init__(
@@ -93,8 +93,8 @@ def build_step(
 ) -> TrainingStep:
     """The TrainingStep of a workload with an empty batch in place.
 
-    As a careful owner would, on CUDA the update is one fused kernel, and convolutions work in the memory layout in which
-    a step is faster at this precision and batch, channels_last or contiguous; layout: the one to take untimed.
+    As a careful owner would, on CUDA the update is one fused kernel, and convolutions work in the memory layout in
+    which a step is faster at this precision and batch, channels_last or contiguous; layout: the one to take untimed.
     Raises ConfigError where the model cannot be built, and NoRoomError where the device has no room for it.
     """
     import torch
@@ -206,7 +206,7 @@ def _seconds_or_never(seconds, inputs):
 
 
 def _seconds_of_steps(model, targets, workload, precision):
-    """A function (inputs) that gives the seconds of a step on random data, and leaves model and random numbers alone."""
+    """A function (inputs) that gives the seconds of a step on random data; it changes no model and no random numbers."""
     import torch
 
     def seconds(inputs):

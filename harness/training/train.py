@@ -50,8 +50,8 @@ def train(
     """Train the workload of `config` (RunConfig) on a torch device as config.train says.
 
     on_step: called after every step with steps done, steps planned and the last loss looked at (NaN before the first).
-    Raises DataError for missing samples, TrainingError where the loss diverges or memory runs out, and BaselineError for
-    a precision that a GPU has no arithmetic for.
+    Raises DataError for missing samples, TrainingError where the loss diverges or memory runs out, and BaselineError
+    for a precision that a GPU has no arithmetic for.
     """
     import torch
 

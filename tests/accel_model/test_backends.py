@@ -10,9 +10,9 @@ import array_api_strict
 import numpy as np
 import pytest
 
-from accel_model import Design, engine, replay, replay_all
+from accel_model import Design, Trace, engine, replay, replay_all
 from accel_model.array import chunks
-from accel_model.array.chunks import IN_CACHE, IN_CACHE_BYTES, LARGEST_FACTOR, sizes_on_device
+from accel_model.array.chunks import IN_CACHE, ON_GPU, sizes_on_device
 from accel_model.arrays import beside, free_bytes, on_host, to_numpy
 from accel_model.report import Report
 from tests.helpers import fake_cupy
@@ -172,17 +172,20 @@ def test_only_what_is_not_on_the_host_has_free_bytes_and_a_device_to_be_beside(c
 
 
 def test_a_gpu_gets_thousands_of_designs_at_a_time_and_no_more_than_fit():
-    units = 600  # of a large model
     for workers in (1, 2, 8):
-        before = 0
+        before = IN_CACHE
         for free in np.geomspace(1e6, 1e12, 60):
             sizes = sizes_on_device(float(free), workers)
-            factor = sizes.design_cells // IN_CACHE.design_cells
-            assert sizes == IN_CACHE.times(factor) and before <= factor <= LARGEST_FACTOR
-            assert factor == 1 or workers * factor * IN_CACHE_BYTES <= free / 2
-            before = factor
-        assert sizes.design_cells // units > 2000
-    assert sizes_on_device(None, 2) == IN_CACHE.times(5)
+            assert all(vars(before)[name] <= cells <= vars(ON_GPU)[name] for name, cells in vars(sizes).items())
+            least = [name for name, cells in vars(sizes).items() if cells == vars(IN_CACHE)[name]]
+            assert least or workers * sizes.bytes <= free / 2
+            before = sizes
+        assert sizes == ON_GPU
+    units, gemms = 600, 80  # of a large model
+    for card, designs_at_once in ((8e9, 1000), (40e9, 5000), (140e9, 10_000)):
+        sizes = sizes_on_device(card, 2)
+        assert min(sizes.design_cells // units, sizes.search_cells // gemms) >= designs_at_once
+    assert sizes_on_device(None, 2) == sizes_on_device(4e9, 2)
 
 
 @pytest.mark.parametrize("free", [None, 1e8, 1e11])
@@ -202,18 +205,19 @@ def test_chunks_of_any_size_hold_every_design_once(monkeypatch, free):
     np.testing.assert_allclose(found.step_s, replay(trace, table, per_op=False).step_s, rtol=1e-12)
 
 
-def test_a_chunk_holds_no_more_than_is_reckoned_with():
-    """Of the shape that holds most: as many GEMMs as fill a plan and a search, with as many designs."""
-    rng = np.random.default_rng(0)
-    sizes = rng.integers(1, 4096, size=(3, 256))
-    trace = random_traces(rng)[0].from_gemms(*sizes)
-    table = Design.grid(dataflow="best", buffer_bytes=[2**24], dram_bytes_per_s=np.linspace(1e11, 1e12, 128).tolist())
+@pytest.mark.parametrize("dataflow", ["os", "best"])
+def test_work_holds_no_more_than_is_reckoned_with(dataflow):
+    """A plan, a search and costs that are as large as IN_CACHE allows."""
+    sizes = np.random.default_rng(0).integers(1, 4096, size=(3, 256))
+    bandwidths = np.linspace(1e11, 1e12, 128).tolist()
+    table = Design.grid(dataflow=dataflow, rows=[16, 17, 18, 19], buffer_bytes=[2**24], dram_bytes_per_s=bandwidths)
+    trace = Trace.from_gemms(*sizes)
     replay(trace, table[:2], per_op=False, workers=1)
     tracemalloc.start()
     replay(trace, table, per_op=False, workers=1)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert IN_CACHE_BYTES / 10 < peak < IN_CACHE_BYTES
+    assert IN_CACHE.bytes / 3 < peak < IN_CACHE.bytes
 
 
 @pytest.mark.gpu

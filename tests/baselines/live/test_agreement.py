@@ -62,7 +62,7 @@ def test_a_mode_that_draws_its_own_random_numbers_is_no_other_training(spread):
 
 @pytest.mark.parametrize("spread", [0.0, 1e-4, 5e-3, 0.05])
 def test_another_training_is_told_from_random_numbers(spread):
-    shift = 1e-3 + 12 * spread
+    shift = 1.1e-3 + 12 * spread
     for trial in range(100):
         assert not passes(reference(drawn(spread, stream=trial), "fp32"), drawn(spread, shift, stream=trial + 1000))
 

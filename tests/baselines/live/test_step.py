@@ -63,10 +63,11 @@ def test_a_subject_is_read_off_the_step_or_its_batch():
 
 
 def scaled_step(most, compiled_most=None, first=1024.0):
-    """A float16 step on the CPU whose gradients overflow above a loss scale of `most`, or of `compiled_most` compiled."""
+    """A float16 step on the CPU whose gradients overflow above a loss scale of `most`, or `compiled_most` compiled."""
 
     class Scaled(SmallStep):
         def __init__(self):
+            torch.manual_seed(0)
             super().__init__(model=CheatingLayer(1.0))
             self.scaler = torch.amp.GradScaler("cpu", init_scale=first)
             self.model.weight.register_hook(self.overflow)

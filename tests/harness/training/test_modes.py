@@ -91,9 +91,8 @@ def test_a_gpu_trains_in_the_faster_layout_with_a_fused_update_in_every_mode(com
     taken = step.context["memory_format"]
     form = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}[taken]
     assert step.inputs.is_contiguous(memory_format=form)
-    assert step.context[f"{taken}_step_s"] == min(
-        step.context[f"{name}_step_s"] for name in ("channels_last", "contiguous")
-    )
+    times = [value for name, value in step.context.items() if name.endswith("_step_s")]
+    assert step.context[f"{taken}_step_s"] == min(times)
     assert step.optimizer.param_groups[0]["fused"]
     found, refusals = measured(GridCell("cifar10_resnet20", 8, precision, ("eager", "graphs")), config, "cuda", 0.5)
     assert not refusals
