@@ -32,8 +32,8 @@ class Sizes:
     @property
     def bytes(self) -> int:
         """What work of these sizes holds at a time, at most."""
+        # found by tracing allocations: tests/accel_model/test_backends.py holds it
         return 22_000 * self.array_cells + 17_000 * self.search_cells + 400 * self.design_cells
-        # found by tracing allocations; test_work_holds_no_more_than_is_reckoned_with in tests/accel_model/test_backends.py
 
 
 IN_CACHE = Sizes(array_cells=2**10, search_cells=2**14, design_cells=2**15)

@@ -206,7 +206,7 @@ def _seconds_or_never(seconds, inputs):
 
 
 def _seconds_of_steps(model, targets, workload, precision):
-    """A function (inputs) that gives the seconds of a step on random data; it changes no model and no random numbers."""
+    """A function (inputs) that gives the seconds of a step on random data; changes no model and no random numbers."""
     import torch
 
     def seconds(inputs):
