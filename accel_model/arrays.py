@@ -109,6 +109,8 @@ def choose(condition: Array, a: Array, b: Array) -> Array:
 
 def as_array(xp: Any, value: Array, beside_all: tuple[Array, ...], dtype: Any = None) -> Array:
     """`value`, a number or an array, as an array of the namespace `xp` on the device of the arrays in `beside_all`."""
+    if isinstance(value, np.ndarray) and dtype is None and xp is numpy_namespace:
+        return value
     if not isinstance(value, _PLAIN):
         return value if dtype is None else xp.astype(value, dtype, copy=False)
     place = next((device(one) for one in beside_all if not isinstance(one, _PLAIN)), None)

@@ -127,6 +127,8 @@ def test_cupy_has_every_name_that_the_model_uses():
     assert len(used) > 20
     names = fake_cupy.NAMESPACE
     assert used - compat - set(names["functions"]) - set(names["others"]) == set()
+    assert {"get", "device"} <= set(names["ndarray"]) and {"id", "mem_info"} <= set(names["Device"])
+    assert "get_default_memory_pool" in names["functions"]
 
 
 class Elsewhere:

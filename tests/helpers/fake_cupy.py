@@ -18,7 +18,6 @@ import numpy as np
 
 NAMESPACE = json.loads((Path(__file__).parent / "cupy_namespace.json").read_text())
 DEVICES = 2
-HERE = ("get", "device")  # attributes that are this file's own
 OPERATORS = (
     *("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift"),
     *("lt", "le", "gt", "ge", "eq", "ne"),
@@ -281,6 +280,7 @@ def record():
     import cupy
 
     names = {part: sorted(_public(getattr(cupy, part))) for part in ("ndarray", "linalg", "fft")}
+    names["Device"] = sorted(_public(cupy.cuda.Device))
     found = {name: getattr(cupy, name) for name in sorted(_public(cupy))}
     functions = {name: one for name, one in found.items() if callable(one) and not isinstance(one, type)}
     others = [name for name, one in found.items() if name not in functions and not isinstance(one, ModuleType)]
