@@ -7,12 +7,12 @@ from dataclasses import fields
 
 import numpy as np
 
-from accel_model.array.chunks import alike
+from accel_model.array.chunks import IN_CACHE, alike, sizes_on_device
 from accel_model.array.cost import MacCosts, mac_costs, make_plans, unit_costs
 from accel_model.array.dataflow import records_of
 from accel_model.array.record import UNLIMITED_BYTES_PER_S, Arrays, Convention, Overlap
 from accel_model.array.search import Speeds
-from accel_model.arrays import choose, device, namespace, to_numpy
+from accel_model.arrays import beside, choose, device, free_bytes, namespace, on_host, to_numpy
 from accel_model.design import Design
 from accel_model.errors import DesignError, TraceError
 from accel_model.report import Bound, Report
@@ -26,6 +26,7 @@ from accel_model.work.units import Units, host_bytes, joined, work_of
 PER_OP = [f.name for f in fields(Report) if f.default is None]
 WHOLE_NUMBERS = ("compute_cycles", "tiled_cycles", "bound")
 ROOM_FOR_ALL = 1e300  # bytes
+GPU_WORKERS = 2
 
 
 def replay(
@@ -34,9 +35,10 @@ def replay(
     """Time, traffic and energy of one training step of `trace` on each row of `design`.
 
     trace: Trace with at least one op. design: Design; the computation runs on its kind of arrays (Design.to). per_op:
-    false keeps sums only, in memory that does not grow with ops. workers: threads, by default one per CPU. must_run:
-    false keeps designs that cannot run an op (no tile fits the buffer, or more than 2^53 cycles), with infinite step_s
-    and energy_j, where true raises DesignError. Returns a Report. Raises TraceError for an empty trace.
+    false keeps sums only, in memory that does not grow with ops. workers: threads, by default one per CPU, or two
+    where the arrays lie on a GPU. must_run: false keeps designs that cannot run an op (no tile fits the buffer, or more
+    than 2^53 cycles), with infinite step_s and energy_j, where true raises DesignError. Returns a Report. Raises
+    TraceError for an empty trace.
     """
     return _replayed((trace,), design, per_op, workers, must_run)[0]
 
@@ -54,6 +56,11 @@ def replay_all(
 
 
 def _replayed(traces, design, per_op, workers, must_run):
+    with beside(design.rows):
+        return _replayed_there(traces, design, per_op, workers, must_run)
+
+
+def _replayed_there(traces, design, per_op, workers, must_run):
     if not all(len(trace) for trace in traces):
         raise TraceError("the trace has no ops: capture a step, or make a trace with Trace.from_gemms")
     columns = {f.name: to_numpy(getattr(design, f.name)) for f in fields(design) if f.name != "name"}
@@ -67,17 +74,19 @@ def _replayed(traces, design, per_op, workers, must_run):
             prepared[fusion, rank] = _Prepared(traces, works[fusion], rank, design.rows)
         return prepared[fusion, rank]
 
-    jobs = [(work_at(bool(group.fusion), group.rank), group) for group in alike(columns, ranks, work_at)]
+    there = design.rows
+    workers = _workers(there) if workers is None else workers
+    sizes = IN_CACHE if on_host(there) else sizes_on_device(free_bytes(there), workers)
+    jobs = [(work_at(bool(group.fusion), group.rank), group) for group in alike(columns, ranks, work_at, sizes)]
 
     def run(job):
-        for rows, sums in _run(*job, columns, design.name, per_op, must_run):
-            for name, values in sums.items():
-                # a group's values stand at its first op, zeros at the ops that joined it
-                place = np.ix_(rows, job[0].head) if name in PER_OP else rows
-                out[name][place] = values
+        with beside(there):  # each thread has a current device of its own
+            for rows, sums in _run(*job, columns, design.name, per_op, must_run):
+                for name, values in sums.items():
+                    # a group's values stand at its first op, zeros at the ops that joined it
+                    place = np.ix_(rows, job[0].head) if name in PER_OP else rows
+                    out[name][place] = values
 
-    if workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if workers > 1 and len(jobs) > 1:
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(run, jobs))
@@ -90,6 +99,13 @@ def _replayed(traces, design, per_op, workers, must_run):
         _finish(trace, design, columns, {name: values[:, i] for name, values in sums.items()} | of_ops)
         for i, trace in enumerate(traces)
     ]
+
+
+def _workers(like):
+    """Threads: one per CPU; two where a GPU computes, so that it has work while one of them copies its results."""
+    if not on_host(like):
+        return GPU_WORKERS
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _used(flags):

@@ -11,7 +11,7 @@ from baselines.catalogue import load
 from baselines.errors import BaselineError
 from baselines.live.energy import meter
 from baselines.live.machine import remarks
-from baselines.live.sampling import Plan
+from baselines.live.sampling import WARM_GPU_AFTER_S, Plan
 from baselines.measurement import Measurement, Subject, Timing, from_samples
 from baselines.placed import PlacedArray, placed
 from baselines.published import LeftOut, left_out, published
@@ -23,7 +23,9 @@ from baselines.vocabulary import DEVICE_KINDS, KINDS, LIVE_SCOPES, LOADED_KINDS,
 HOMES = {  # of the names that need torch
     "StepTimer": "clock",
     "TrainingStepLike": "step",
+    "Watch": "at_work",
     "best_device": "device",
+    "check_precision": "device",
     "device_context": "device",
     "device_fault": "device",
     "energy_counter": "device",
@@ -43,6 +45,7 @@ __all__ = [
     "PARITY",
     "RECORDED_SCOPES",
     "SCOPES",
+    "WARM_GPU_AFTER_S",
     "BaselineError",
     "Filter",
     "GpuSpec",

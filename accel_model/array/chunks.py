@@ -1,4 +1,4 @@
-"""Designs sorted into groups that share formulas, arrays and speeds, and cut into chunks that fit a cache."""
+"""Designs sorted into groups that share formulas, arrays and speeds, cut into chunks for a cache or a GPU's memory."""
 
 from __future__ import annotations
 
@@ -18,10 +18,41 @@ SPEED = (  # and in these, the tiling that is chosen
     "dram_efficiency",
     "dram_write_cost",
 )
-ARRAY_CELLS = 2**10  # (arrays, ops) of one plan, of some 30 columns and 20 tilings
-SEARCH_CELLS = 2**14  # (designs, ops) searched at a time
-DESIGN_CELLS = 2**15  # (designs, ops) costed at a time
 CHUNKS = 16  # of a group at most, so that there is work for every thread
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is done at a time, in cells of (arrays or designs, ops)."""
+
+    array_cells: int  # of one plan, of some 30 columns and 20 tilings
+    search_cells: int  # searched at a time
+    design_cells: int  # costed at a time
+
+    @property
+    def bytes(self) -> int:
+        """What work of these sizes holds at a time, at most."""
+        # found by tracing allocations: tests/accel_model/test_backends.py holds it
+        return 22_000 * self.array_cells + 17_000 * self.search_cells + 400 * self.design_cells
+
+
+IN_CACHE = Sizes(array_cells=2**10, search_cells=2**14, design_cells=2**15)
+"""What a CPU does at a time: some 50 designs of a large model, whose columns stay in its cache."""
+ON_GPU = Sizes(array_cells=2**16, search_cells=2**20, design_cells=2**23)
+"""What a GPU does at a time if it has room: thousands of designs, whose kernels run for longer than launching takes."""
+SHARE_OF_FREE = 0.5  # of a device's free memory that all threads together may fill
+UNKNOWN_BYTES = 4e9  # taken to be free on a device that does not tell
+
+
+def sizes_on_device(free_bytes: float | None, workers: int) -> Sizes:
+    """The Sizes for a device that is no CPU: ON_GPU, or the share of it that `workers` threads have room for at once.
+
+    free_bytes: None where the device does not tell. They are never less than IN_CACHE.
+    """
+    room = SHARE_OF_FREE * (UNKNOWN_BYTES if free_bytes is None else free_bytes) / max(workers, 1)
+    share = min(1.0, room / ON_GPU.bytes)
+    pairs = zip(vars(IN_CACHE).values(), vars(ON_GPU).values(), strict=True)
+    return Sizes(*(max(least, int(share * most)) for least, most in pairs))
 
 
 @dataclass(frozen=True)
@@ -48,11 +79,13 @@ class Group:
     chunks: list
 
 
-def alike(columns: Mapping[str, np.ndarray], rank: np.ndarray, work_at: Callable) -> Iterator[Group]:
+def alike(
+    columns: Mapping[str, np.ndarray], rank: np.ndarray, work_at: Callable, sizes: Sizes = IN_CACHE
+) -> Iterator[Group]:
     """Yield the Groups of a design table.
 
     columns: {field: numpy (designs,)}; rank: int64 (designs,), of the buffer; work_at(fusion, rank): has `gemms` and
-    `units`, whose lengths say how many designs make a chunk.
+    `units`, whose lengths say how many designs make a chunk of `sizes`.
     """
     kind = [columns[name] for name in CLASS] + [rank]
     array = [columns[name] for name in ARRAY]
@@ -66,12 +99,12 @@ def alike(columns: Mapping[str, np.ndarray], rank: np.ndarray, work_at: Callable
         work = work_at(bool(classes["fusion"]), at)
         gemms, units = max(len(work.gemms), 1), max(len(work.units), 1)
         while first < last:
-            stop = min(last, int(np.searchsorted(array_id, array_id[first] + max(1, ARRAY_CELLS // gemms))))
+            stop = min(last, int(np.searchsorted(array_id, array_id[first] + max(1, sizes.array_cells // gemms))))
             chunks, base = [], array_id[first]
             array_rows = order[np.searchsorted(array_id, np.arange(base, array_id[stop - 1] + 1))]
             while first < stop and len(chunks) < CHUNKS:
-                end = int(np.searchsorted(speed_id, speed_id[first] + max(1, SEARCH_CELLS // gemms)))
-                end = min(stop, end, first + max(1, DESIGN_CELLS // units))
+                end = int(np.searchsorted(speed_id, speed_id[first] + max(1, sizes.search_cells // gemms)))
+                end = min(stop, end, first + max(1, sizes.design_cells // units))
                 starts = first + np.flatnonzero(np.diff(speed_id[first:end], prepend=-1))
                 rows = order[first:end]
                 chunks.append(

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from array_api_extra import apply_where
 
 from accel_model.array.record import Arrays, Overlap
-from accel_model.arrays import Array, ceil_div, choose, floor_div, larger, largest, namespace, smaller
+from accel_model.arrays import Array, as_array, ceil_div, choose, floor_div, larger, largest, namespace, smaller
 
 
 def padded_cycles(folds: Array, stream: Array, arrays: Arrays) -> Array:
@@ -101,5 +101,5 @@ def longest_share(cycles: Callable, sizes: tuple, folds: Folds, share: Array, co
     xp = namespace(uneven)
     if not bool(xp.any(uneven)):
         return first
-    arrays = tuple(xp.asarray(values) for values in (*sizes, share, cores, first))
+    arrays = tuple(as_array(xp, values, (uneven,)) for values in (*sizes, share, cores, first))
     return apply_where(uneven, arrays, of_all, fill_value=first)

@@ -12,7 +12,7 @@ from accel_model.array.dataflow import gemm_cycles
 from accel_model.array.record import Arrays, Gemm, TiledDataflow
 from accel_model.array.tiling import Order, candidates, cut
 from accel_model.array.traffic import array_bytes
-from accel_model.arrays import choose, device, namespace, real, smaller
+from accel_model.arrays import as_array, choose, device, namespace, real, smaller
 
 if TYPE_CHECKING:
     from accel_model.work.units import Units
@@ -74,7 +74,7 @@ def make_plan(record: TiledDataflow, units: Units, arrays: Arrays) -> TilePlan:
 def _flat(plan, axes, cells):
     """`plan`, whose arrays broadcast to (*axes, *cells), with one axis in place of `axes`."""
     xp, shape, flat = namespace(plan.cycles), (*axes, *cells), (int(np.prod(axes)), *cells)
-    return plan.map(lambda column: xp.reshape(xp.broadcast_to(xp.asarray(column), shape), flat))
+    return plan.map(lambda column: xp.reshape(xp.broadcast_to(as_array(xp, column, (plan.cycles,)), shape), flat))
 
 
 def _joined(xp, plans):

@@ -13,6 +13,7 @@ from baselines.live.machine import machine_context
 from baselines.live.nvml import gpu_state
 
 TF32_CAPABILITY = (8, 0)  # Ampere
+BF16_CAPABILITY = (8, 0)  # Ampere; torch emulates bf16 on older GPUs, by way of fp32
 
 FULL = (
     "out of memory",  # "CUDA out of memory. Tried ...", "CUDA error: out of memory", "HIP ...", "MPS backend ..."
@@ -143,6 +144,19 @@ def rounds_to_tf32(device: torch.device, precision: str) -> bool:
     raise ModeError(f"{device} has no TF32: it needs a GPU of compute capability 8.0 or newer; use precision=fp32")
 
 
+def check_precision(device: torch.device | str, precision: str) -> None:
+    """Raise ModeError where `device` has no arithmetic of a precision and would be timed at another one's."""
+    device = torch.device(device)
+    rounds_to_tf32(device, precision)
+    if precision != "bf16" or device.type != "cuda" or torch.version.hip is not None:
+        return
+    if torch.cuda.get_device_capability(device) < BF16_CAPABILITY:
+        raise ModeError(
+            f"{device} has no bf16, which torch would emulate: it needs a GPU of compute capability 8.0 or newer; use "
+            "precision=fp16 or fp32"
+        )
+
+
 def memory_is_full(error: BaseException) -> bool:
     """Whether an exception, or one that it was raised from, is a way of torch, the driver or Python to say that memory
     ran out."""
@@ -237,3 +251,9 @@ def _uuid(device):
 def first_line(error: BaseException) -> str:
     """What an exception says, in one short line."""
     return (str(error).strip().splitlines() or ["no reason given"])[0][:300]
+
+
+def device_state(device: torch.device | str) -> dict:
+    """The part of `device_context` that changes while a CUDA device works, as NVML tells it; empty elsewhere."""
+    device = torch.device(device)
+    return gpu_state(_uuid(device)) if device.type == "cuda" else {}

@@ -48,7 +48,9 @@ def commit() -> str:
 
 
 def remarks(context: Mapping) -> list[str]:
-    """Texts on other users of the device, a busy machine and clocks that were held down; none where all is well.
+    """Texts on other users of the device, a busy machine, a power limit that binds and clocks that were held down.
+
+    None where all is well.
 
     context: what `device_context` returned.
     """
@@ -58,6 +60,9 @@ def remarks(context: Mapping) -> list[str]:
     load, cpus = context.get("load_average", 0.0), context.get("cpus", 0)
     if cpus and load > cpus + 0.5:
         found.append(f"the machine was busy: {load:.1f} processes wanted its {cpus} CPUs")
+    if "software_power_cap" in context.get("slowdown_reasons", "").split(","):
+        limit = f" of {context['power_limit_w']:.0f} W" if "power_limit_w" in context else ""
+        found.append(f"bound by the board's power limit{limit}")
     if reasons := sorted(set(SLOWED).intersection(context.get("slowdown_reasons", "").split(","))):
         found.append(f"the device was slowed down: {', '.join(reasons)}")
     return found

@@ -1,6 +1,7 @@
 """Measuring a training step on a torch device, in several modes and scopes whose samples are interleaved."""
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,9 +11,11 @@ import numpy as np
 import torch
 
 from baselines.errors import BaselineError, DeviceError, MeasurementError, OutOfMemoryError
+from baselines.live.at_work import Watch
 from baselines.live.clock import mark, seconds, synchronize
 from baselines.live.device import (
     best_device,
+    check_precision,
     device_context,
     device_fault,
     energy_counter,
@@ -24,12 +27,13 @@ from baselines.live.device import (
 from baselines.live.energy import energy_per_step
 from baselines.live.machine import remarks
 from baselines.live.modes import KeptState, StepMode, forget_compiled, loss_value, prepared
-from baselines.live.sampling import Plan, Warm, take, warm_up
-from baselines.live.step import Measurable, StepParts, parts_of, scopes_of, subject_of
+from baselines.live.sampling import WARM_GPU_AFTER_S, Plan, Warm, take, warm_up
+from baselines.live.step import Measurable, StepParts, parts_of, scopes_of, subject_of, updated
 from baselines.measurement import Measurement, Subject, Timing, from_samples
 from baselines.vocabulary import JUDGED_SCOPE
 
 DEFAULT_PLAN = Plan()
+WATCHED_S = 0.5  # of steps beside which a GPU's state is read
 
 _log = logging.getLogger(__name__)
 
@@ -126,6 +130,7 @@ def measure_all(
             raise MeasurementError(
                 f"scope is {scope!r} and this step can be timed in {', '.join(allowed)}: name one of them"
             )
+    check_precision(device, subject.precision)
     with matrix_settings(rounds_to_tf32(device, subject.precision)):
         job = _start(parts, device, subject, batch, batches, plan)
         try:
@@ -166,16 +171,20 @@ def _start(step, device, subject, batch, batches, plan):
     """The LiveJob of a step after the two steps that create its gradients and optimiser state; raises BaselineError."""
     with memory_explained(device, subject.batch_size):
         batch = tuple(_pinned(one, device) for one in batch)
-        for _ in range(2):
-            _before(step, batch, None, JUDGED_SCOPE if batch else "step")()
-            loss = step.compute()
-        loss_value(loss)
+        before = _before(step, batch, None, JUDGED_SCOPE if batch else "step")
+
+        def compute():
+            before()
+            return step.compute()
+
+        loss_value(updated(compute, step.scaler, 2)[-1])
         return LiveJob(step, device, subject, batch, batches, plan, KeptState(step))
 
 
 def _interleaved(job, modes, scopes):
     """(LiveRuns, refusals) of every mode and scope, block by block in turn."""
     timers, warms, refused = [], [], []
+    least_s = WARM_GPU_AFTER_S if job.device.type == "cuda" else 0.0
     free_cached(job.device)
     forget_compiled(modes)
     for mode in modes:
@@ -183,21 +192,22 @@ def _interleaved(job, modes, scopes):
             with memory_explained(job.device, job.subject.batch_size):
                 runnable = prepared(mode, job.step, job.state, job.device, job.subject.precision)
                 new = [ModeTimer(job, runnable, scope) for scope in scopes]
-                warms += [warm_up(timer, job.plan) for timer in new]
+                warms += [warm_up(timer, job.plan, least_s) for timer in new]
             timers += new
         except BaselineError as error:
             refused.append((mode, _freed(error)))
     try:
         with memory_explained(job.device, job.subject.batch_size):
             samples = take(timers, warms, job.plan)
-            context = device_context(job.device)
+            context = device_context(job.device) | dict(job.step.context)
+            seen = [_seen_at_work(job, timer, warm.step_s) for timer, warm in zip(timers, warms, strict=True)]
             energies = [_energy(job, timer, warm.step_s) for timer, warm in zip(timers, warms, strict=True)]
     except Exception as error:
         error = _freed(_since(error, refused, job.device))
         return [], refused + [(mode, error) for mode in dict.fromkeys(timer.mode.name for timer in timers)]
     return [
-        LiveRun(timer.mode.name, timer.scope, warm, *sampled, *energy, context)
-        for timer, warm, sampled, energy in zip(timers, warms, samples, energies, strict=True)
+        LiveRun(timer.mode.name, timer.scope, warm, *sampled, *energy, context | state)
+        for timer, warm, sampled, energy, state in zip(timers, warms, samples, energies, seen, strict=True)
     ], refused
 
 
@@ -248,6 +258,16 @@ def _before(step, batch, batches, scope) -> Callable[[], None]:
     if scope == "step_and_loading":
         return lambda: step.copy_in(*next(batches))
     return partial(step.copy_in, *batch)
+
+
+def _seen_at_work(job, timer, step_s):
+    """The state of a GPU while `timer`'s step repeats; nothing elsewhere."""
+    watch = Watch(job.device)
+    if job.device.type == "cuda":
+        timer.restart()
+        with watch.beside():
+            timer(1, max(1, math.ceil(WATCHED_S / step_s)))
+    return watch.seen()
 
 
 def _energy(job, timer, step_s):

@@ -15,7 +15,7 @@ from baselines.errors import BaselineError, LossError, ModeError
 from baselines.live.agreement import check, reference
 from baselines.live.device import first_line, memory_is_full
 from baselines.live.graphs import captured
-from baselines.live.step import Loss, StepParts
+from baselines.live.step import Loss, StepParts, updated
 from baselines.vocabulary import COMPILED_MODES, CUDA_MODES, MODES
 
 CHECKED_STEPS = 3
@@ -32,7 +32,10 @@ class StepMode:
 
 
 class KeptState:
-    """The tensors of a step's model and optimiser, kept on the host so that they take no room on the device."""
+    """The tensors of a step's model and optimiser, kept on the host so that they take no room on the device.
+
+    And the scale of its float16 gradients, which grows and falls as steps go on.
+    """
 
     def __init__(self, step: StepParts):
         states = () if step.optimizer is None else step.optimizer.state.values()
@@ -41,12 +44,16 @@ class KeptState:
             (value for state in states for value in state.values() if isinstance(value, torch.Tensor)),
         )
         self._saved = [(tensor, tensor.detach().to("cpu", copy=True)) for tensor in tensors]
+        self.scaler = step.scaler
+        self._scaling = step.scaler.state_dict() if step.scaler else {}
 
     @torch.no_grad()
     def restore(self) -> None:
         """Write the kept values back into the same tensors."""
         for tensor, saved in self._saved:
             tensor.copy_(saved)
+        if self.scaler:
+            self.scaler.load_state_dict(self._scaling)  # fills the tensors that a captured graph knows
 
 
 def prepared(name: str, step: StepParts, state: KeptState, device: torch.device, precision: str) -> StepMode:
@@ -169,7 +176,7 @@ def _losses(mode, state, device, seed):
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), mode.active():
         torch.manual_seed(seed)
-        losses = [loss_value(mode.compute()) for _ in range(CHECKED_STEPS)]
+        losses = updated(lambda: loss_value(mode.compute()), state.scaler, CHECKED_STEPS)
     if None in losses:
         raise ModeError("modes other than eager need a step that returns its loss, so that it can be checked")
     return np.array(losses)

@@ -14,7 +14,10 @@ MARGIN = 1.25  # by which samples of short steps are planned longer than they mu
 WINDOW = 3
 STABLE_WITHIN = 0.03
 """A step is warm when the medians of two successive windows of samples differ by no more than this share."""
-WARM_AFTER_S = 0.3  # and no sooner: a GPU's clocks take some tenths of a second to rise
+WARM_AFTER_S = 0.3  # and no sooner
+WARM_GPU_AFTER_S = 2.0
+"""And no sooner on a GPU: its clocks take some tenths of a second to rise, and its power limit, which acts on an
+average over about a second, lets a card that was idle run faster at first than it goes on."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,10 @@ class TimedStep(Protocol):
         ...
 
 
-def warm_up(timed: TimedStep, plan: Plan) -> Warm:
-    """Run a step until its time is stable or plan.warmup_limit_s is over."""
+def warm_up(timed: TimedStep, plan: Plan, least_s: float = 0.0) -> Warm:
+    """Run a step until its time is stable or plan.warmup_limit_s is over, but for `least_s` in any case."""
     timed.restart()
+    least_s, limit_s = max(WARM_AFTER_S, least_s), max(plan.warmup_limit_s, least_s)
     started, ran, recent, steps_per_sample = time.monotonic(), 0, [], 1
     while True:
         step_s = float(timed(1, steps_per_sample)[0])
@@ -79,8 +83,8 @@ def warm_up(timed: TimedStep, plan: Plan) -> Warm:
             steps_per_sample, recent = (1 if needed == 1 else math.ceil(MARGIN * plan.sample_s / step_s)), []
         before, now = np.median(recent[-2 * WINDOW : -WINDOW] or np.inf), np.median(recent[-WINDOW:] or np.inf)
         passed_s = time.monotonic() - started
-        stable = len(recent) >= 2 * WINDOW and abs(now - before) <= STABLE_WITHIN * now and passed_s > WARM_AFTER_S
-        if stable or (ran > 1 and passed_s > plan.warmup_limit_s):
+        stable = len(recent) >= 2 * WINDOW and abs(now - before) <= STABLE_WITHIN * now and passed_s > least_s
+        if stable or (ran > 1 and passed_s > limit_s):
             return Warm(ran, steps_per_sample, float(now) if np.isfinite(now) else step_s, bool(stable))
 
 

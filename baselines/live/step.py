@@ -1,14 +1,16 @@
 """What can be measured: a training step, by the parts that it has."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import torch
 
-from baselines.errors import MeasurementError
+from baselines.errors import LossError, MeasurementError
 from baselines.measurement import Subject
 from baselines.vocabulary import LIVE_SCOPES, RECORDED_SCOPES, SCOPES
+
+MOST_SKIPPED = 24  # updates that overflow before a step is given up: torch's first scale of 2^16, halved to 2^-8
 
 Loss = torch.Tensor | float | None
 """One number, whose reading waits for the device; None where a step tells none."""
@@ -43,6 +45,20 @@ class UpdatingStep(ModelStep, Protocol):
 
 
 @runtime_checkable
+class ScaledStep(Protocol):
+    """Has the scaler of its float16 gradients, or None: part of the state, and what tells a skipped update."""
+
+    scaler: torch.amp.GradScaler | None
+
+
+@runtime_checkable
+class DescribedStep(Protocol):
+    """Has what a record should say of it, by names as in a Measurement's context."""
+
+    context: Mapping[str, str | float]
+
+
+@runtime_checkable
 class FilledStep(Protocol):
     """Has the tensor that a batch is copied into, whose first axis is the batch."""
 
@@ -64,6 +80,8 @@ class StepParts:
     copy_in: Callable[..., None] | None = None
     model: torch.nn.Module | None = None
     optimizer: torch.optim.Optimizer | None = None
+    scaler: torch.amp.GradScaler | None = None
+    context: Mapping[str, str | float] = field(default_factory=dict)
     bare: bool = False  # a callable: it is timed as it is, whatever that covers
 
 
@@ -75,8 +93,36 @@ def parts_of(step: Measurable) -> StepParts:
         copy_in=step.copy_in if isinstance(step, CopyingStep) else None,
         model=step.model if isinstance(step, ModelStep) else None,
         optimizer=step.optimizer if isinstance(step, UpdatingStep) else None,
+        scaler=step.scaler if isinstance(step, ScaledStep) and _scales(step.scaler) else None,
+        context=step.context if isinstance(step, DescribedStep) and isinstance(step.context, Mapping) else {},
         bare=bare,
     )
+
+
+def _scales(scaler):
+    return all(hasattr(scaler, name) for name in ("get_scale", "state_dict", "load_state_dict"))
+
+
+def updated(compute: Callable[[], float | None], scaler: torch.amp.GradScaler | None, count: int) -> list[float | None]:
+    """The losses of the next `count` steps that update the weights.
+
+    A step whose float16 gradients overflow updates nothing: it is no step of the training, whose next one starts from
+    the same weights at the smaller scale that the scaler then has. Raises LossError where that never ends.
+    """
+    losses, skipped = [], 0
+    while len(losses) < count:
+        scale = scaler.get_scale() if scaler else 0.0
+        loss = compute()
+        if not scaler or scaler.get_scale() >= scale:
+            losses.append(loss)
+            continue
+        skipped += 1
+        if skipped > MOST_SKIPPED:
+            raise LossError(
+                f"{skipped} updates in a row overflow float16, the last at a loss scale of {scale:g}: the step does "
+                "not train; lower the learning rate, or use precision=bf16 or fp32"
+            )
+    return losses
 
 
 def scopes_of(parts: StepParts, loads: bool) -> tuple[str, ...]:

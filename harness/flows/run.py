@@ -70,7 +70,8 @@ def run(config: RunConfig, say: Callable = quiet, on_step: Callable = unseen) ->
         say(f"Training on {device}, at most {config.train.budget_s:.3g} s (train.budget_s)")
         trained = train(config, device, on_step)
         say("Timing each layer")
-        times = layer_times(config, device, trained.measurement.step_s, trained.samples)
+        layout = trained.measurement.context.get("memory_format")
+        times = layer_times(config, device, trained.measurement.step_s, trained.samples, layout)
         further, refused = beside_training(config, device, trained.samples, say)
     say(f"Replaying {len(trace)} ops on {len(completions)} completions of the accelerator")
     live = [trained.measurement, *further] if trained else []

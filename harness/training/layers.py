@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.settings.schema import RunConfig
 
 PHASES = ("forward", "backward", "update")  # of a device, which runs dgrad, wgrad and recompute as one backward pass
+COPY = "(copy of the batch)"  # in place of a layer, before the forward pass
 STEPS = 5  # profiled, fewer where they would take longer than PASS_S
 PASS_S = 10.0
 
@@ -32,19 +33,22 @@ class LayerTimes:
     seconds: float64 (layers, phases); with `unattributed_s` they add up to the step.
     """
 
-    layers: tuple[str, ...]  # module paths
+    layers: tuple[str, ...]  # module paths, and COPY
     seconds: np.ndarray
     unattributed_s: float  # for the work of the device that belongs to no layer that is known
     profiled_s: float  # of kernels (on a CPU: of ops) in a step while they were profiled
     note: str = ""  # why nothing could be attributed
 
 
-def layer_times(config: RunConfig, device: str, step_s: float, samples: Samples) -> LayerTimes:
+def layer_times(
+    config: RunConfig, device: str, step_s: float, samples: Samples, layout: str | None = None
+) -> LayerTimes:
     """The LayerTimes of one training step on `device`, which add up to `step_s`.
 
     samples: the Samples that were trained on. Every op runs under a label of its own in torch's profiler, which slows
-    the step: only the shares are kept, as medians over up to STEPS steps. The optimiser, which updates all parameters
-    in a few ops, is spread over the layers by their number of parameters.
+    the step: only the shares are kept, as medians over up to STEPS steps. The copy of the batch, which is part of the
+    step's time, is a row of its own, COPY. The optimiser, which updates all parameters in a few ops, is spread over the
+    layers by their number of parameters. layout: that of the step that was timed, see build_step.
     """
     try:
         with explained_memory(config, device):
@@ -57,14 +61,15 @@ def _profiled(config, device, step_s, samples):
     steps = int(np.clip(PASS_S / step_s, 1, STEPS))
     loader = batches(samples.train, config.batch_size, config.data, config.seed, True, device)
     with seeded(config.seed), matrix_precision(config.precision):
-        step = build_step(config.workload, config.precision, config.batch_size, device)
-        step.copy_in(*next(iter(loader)))
+        step = build_step(config.workload, config.precision, config.batch_size, device, layout)
+        batch = next(iter(loader))
+        step.copy_in(*batch)
         for _ in range(2 if steps > 1 else 1):  # warms up, creating the optimiser's state
             float(step.compute())  # a loss that is read has waited for the device
         places = []
         with profiled(device) as events:
             for number in range(steps):
-                _labelled(step, number, places)
+                _labelled(step, number, places, batch)
     found, spare_s = labelled_seconds(events, step.device.type == "cpu")
     return scaled(found, spare_s, places, _parameters(step.model), step_s)
 
@@ -105,8 +110,14 @@ def scaled(
     )
 
 
-def _labelled(step, number, places):
-    """Run `step` with a label around every op; adds (number, module path, phase) of each label to `places`."""
+def _labelled(step, number, places, batch):
+    """Copy `batch` in and run `step`, with a label around every op.
+
+    Adds (number, module path, phase) of each label to `places`.
+    """
+    places.append((number, COPY, "forward"))
+    with label(len(places) - 1):
+        step.copy_in(*batch)
     attribution = _attribution(step.model)
     labels = _Labels(attribution, number, places)
     update = step.optimizer.register_step_pre_hook(lambda *_: labels.updates(True))

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
 from inspect import signature
+from itertools import chain
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 import baselines
 from harness.settings.errors import ConfigError, HalfstepError, NoRoomError
@@ -17,13 +22,17 @@ if TYPE_CHECKING:
     from harness.settings.schema import OptimizerConfig, PrecisionConfig, WorkloadConfig
 
 FIRST_SCALE = 1024.0  # of a float16 loss; torch's 65536 overflows at first and skips updates; it doubles in 2000 steps
+CHANNELS_LAST, CONTIGUOUS = "channels_last", "contiguous"
+LAYOUT_WARMUP = 2  # steps in a memory layout before those that are timed: the fastest convolutions are searched for
+LAYOUT_STEPS, LAYOUT_S = 5, 1.0  # timed, fewer where they take longer
 
 
 class TrainingStep:
     """Forward, backward and update of one batch that lies in `inputs` and `targets` on the device.
 
     `copy_in(inputs, targets)` moves a batch from the host into these tensors, `compute()` does the rest and returns the
-    loss (float, ()), and calling the step is `compute()` alone.
+    loss (float, ()), and calling the step is `compute()` alone. `context` is what a record says of it: how its tensors
+    lie in memory, where there was a choice.
     """
 
     def __init__(
@@ -33,9 +42,11 @@ class TrainingStep:
         inputs: torch.Tensor,
         targets: torch.Tensor,
         precision: PrecisionConfig,
+        context: Mapping[str, str | float] | None = None,
     ):
         import torch
 
+        self.context = dict(context or {})
         self.model, self.optimizer = model, optimizer
         self.inputs, self.targets = inputs, targets
         self.device = inputs.device
@@ -80,11 +91,16 @@ class TrainingStep:
 
 
 def build_step(
-    workload: WorkloadConfig, precision: PrecisionConfig, batch_size: int, device: str = "cpu"
+    workload: WorkloadConfig,
+    precision: PrecisionConfig,
+    batch_size: int,
+    device: str = "cpu",
+    layout: str | None = None,
 ) -> TrainingStep:
     """The TrainingStep of a workload with an empty batch in place.
 
-    As a careful owner would, on CUDA convolutions work in channels_last and the update is one fused kernel.
+    As a careful owner would, on CUDA the update is one fused kernel, and convolutions work in the memory layout in
+    which a step is faster at this precision and batch, channels_last or contiguous; layout: the one to take untimed.
     Raises ConfigError where the model cannot be built, and NoRoomError where the device has no room for it.
     """
     import torch
@@ -94,8 +110,10 @@ def build_step(
         if torch.device(device).type != "cpu":
             model.to(device)
         inputs, targets = empty_batch(workload, batch_size, device)
+        context = {}
         if inputs.device.type == "cuda" and inputs.dim() == 4:
-            inputs = channels_last(model, inputs)
+            seconds = _seconds_of_steps(model, targets, workload, precision)
+            inputs, context = faster_layout(model, inputs, seconds, layout)
         optimizer = build_optimizer(workload.optimizer, model)
     except Exception as error:
         if isinstance(error, HalfstepError) or not baselines.memory_is_full(error):
@@ -103,7 +121,7 @@ def build_step(
         raise NoRoomError(
             f"{workload.name} at batch {batch_size} does not fit {device}: give a smaller batch_size"
         ) from None
-    return TrainingStep(model, optimizer, inputs, targets, precision)
+    return TrainingStep(model, optimizer, inputs, targets, precision, context)
 
 
 def build_model(workload: WorkloadConfig) -> torch.nn.Module:
@@ -141,7 +159,7 @@ def channels_last(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
     """
     import torch
 
-    if not any(isinstance(module, torch.nn.Conv2d) for module in model.modules()):
+    if not any(isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d) for module in model.modules()):
         return inputs
     laid_out = inputs.contiguous(memory_format=torch.channels_last)
     model.to(memory_format=torch.channels_last).eval()  # normalisation of a single sample is refused in training
@@ -156,6 +174,78 @@ def channels_last(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         return inputs
     finally:
         model.train()
+
+
+def faster_layout(
+    model: torch.nn.Module, inputs: torch.Tensor, seconds: Callable[[torch.Tensor], float], layout: str | None = None
+) -> tuple[torch.Tensor, dict[str, str | float]]:
+    """(`inputs`, what to say of it) in the layout, channels_last or contiguous, in which `model`, put in it, is faster.
+
+    seconds: function (inputs) that times a step of `model` as it lies. layout: the one to take untimed. In fp32 the
+    contiguous one can be the faster. Nothing is said of a model that takes only one.
+    """
+    import torch
+
+    formats = {CHANNELS_LAST: torch.channels_last, CONTIGUOUS: torch.contiguous_format}
+    lying = {CHANNELS_LAST: channels_last(model, inputs), CONTIGUOUS: inputs}
+    if lying[CHANNELS_LAST] is inputs:
+        return inputs, {}
+    step_s = {}
+    if layout not in formats:
+        for name in (CHANNELS_LAST, CONTIGUOUS, CHANNELS_LAST):  # the first time warms the device up for the others
+            model.to(memory_format=formats[name])
+            step_s[name] = _seconds_or_never(seconds, lying[name])
+        layout = min(step_s, key=lambda name: (step_s[name], name == CHANNELS_LAST))
+    model.to(memory_format=formats[layout])
+    told = {f"{name}_step_s": value for name, value in step_s.items() if np.isfinite(value)}
+    return lying[layout], {"memory_format": layout} | told
+
+
+def _seconds_or_never(seconds, inputs):
+    """What `seconds` finds; infinity where the model does not train in the layout of `inputs`."""
+    try:
+        return seconds(inputs)
+    except RuntimeError as error:
+        if baselines.memory_is_full(error):
+            raise
+        return float("inf")
+
+
+def _seconds_of_steps(model, targets, workload, precision):
+    """A function (inputs) that gives the seconds of a step on random data; changes no model and no random numbers."""
+    import torch
+
+    def seconds(inputs):
+        tensors = dict(chain(model.named_parameters(), model.named_buffers()))
+        kept = {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
+        devices = [inputs.device] if inputs.device.type == "cuda" else []
+        try:
+            with torch.random.fork_rng(devices), baselines.matrix_settings(precision.tf32):
+                optimizer = build_optimizer(workload.optimizer, model)
+                step = TrainingStep(model, optimizer, inputs.normal_(), targets, precision)
+                return _median_s(step)
+        finally:
+            model.zero_grad(set_to_none=True)
+            inputs.zero_()
+            with torch.no_grad():
+                for name, tensor in tensors.items():
+                    tensor.copy_(kept[name])
+
+    return seconds
+
+
+def _median_s(step):
+    """Median seconds of a few steps, after those that warm it up."""
+    for _ in range(LAYOUT_WARMUP):
+        float(step.compute())  # a loss that is read has waited for the device
+    timer, started = baselines.StepTimer(step.device), time.monotonic()
+    for _ in range(LAYOUT_STEPS):
+        with timer:
+            loss = step.compute()
+        float(loss)
+        if time.monotonic() - started > LAYOUT_S:
+            break
+    return float(np.median(timer.samples_s()))
 
 
 def build_optimizer(config: OptimizerConfig, model: torch.nn.Module) -> torch.optim.Optimizer:

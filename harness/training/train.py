@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 20  # steps between two looks at the loss, each of which waits for the device
 EVALUATION_SHARE = 0.25  # of the training budget that the held-out samples may take at most
+MEASURED_SHARE = 0.5  # of the steps at least, however short their warm-up then is
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +54,14 @@ def train(
     """Train the workload of `config` (RunConfig) on a torch device as config.train says.
 
     on_step: called after every step with steps done, steps planned and the last loss looked at (NaN before the first).
-    Raises DataError for samples that are missing or damaged, and TrainingError where the loss diverges, memory runs out
-    or the model does not fit the data.
+    Raises DataError for samples that are missing or damaged, TrainingError where the loss diverges, memory runs out or
+    the model does not fit the data, and BaselineError for a precision that a GPU has no arithmetic for.
     """
     import torch
 
     workload, settings = config.workload, config.train
+    if torch.device(device).type == "cuda":
+        baselines.check_precision(device, config.precision.name)
     samples = load(config.data, workload, config.batch_size, config.seed)
     loader = batches(samples.train, config.batch_size, config.data, config.seed, True, device)
     planned, stopped_by = plan(config, len(loader))
@@ -69,10 +72,13 @@ def train(
         models.append(step.model)
         energy_so_far = baselines.meter(baselines.energy_counter(device))
         timer, losses, seen, started = baselines.StepTimer(device), [], math.nan, time.perf_counter()
+        watch = baselines.Watch(device)
         for inputs, targets in forever(loader):
             with timer:
                 step.copy_in(inputs, targets)
                 losses.append(step.compute())
+            if len(losses) > settings.warmup:
+                watch.look()  # between two steps: the device has the one to do that was queued
             if len(losses) % LOOK_EVERY == 0 or len(losses) == planned:
                 seen = _finite(losses, workload)
             on_step(len(losses), planned, seen)
@@ -83,10 +89,12 @@ def train(
                 break
         taken_s = timer.samples_s()
         wall_s, (energy_j, energy_note) = time.perf_counter() - started, energy_so_far(len(losses))
-        context = baselines.device_context(device)
+        context = step.context | watch.context()
         _finite(losses, workload)
         accuracy, evaluated = evaluate(step, samples, config, device)
-    warmup = min(settings.warmup, len(taken_s) - 1)
+    warmup, notes = warm_from(taken_s, settings.warmup, device), baselines.remarks(context)
+    if torch.device(device).type == "cuda" and (warm_s := float(taken_s[:warmup].sum())) < baselines.WARM_GPU_AFTER_S:
+        notes.append(f"the device had {warm_s:.2g} s of steps to warm up")
     return Training(
         measurement=baselines.from_samples(
             taken_s[warmup:],
@@ -102,7 +110,7 @@ def train(
             Timing(warmup=warmup),
             energy_j=energy_j,
             energy_note=energy_note,
-            notes="; ".join(baselines.remarks(context)),
+            notes="; ".join(notes),
         ),
         losses=torch.stack(losses).double().cpu().numpy(),
         accuracy=accuracy,
@@ -127,6 +135,20 @@ def plan(config: RunConfig, steps_per_epoch: int) -> tuple[int, str]:
         return settings.steps + settings.warmup, "steps"
     whole = settings.epochs * steps_per_epoch
     return (settings.steps, "steps") if settings.steps and settings.steps <= whole else (whole, "epochs")
+
+
+def warm_from(taken_s: np.ndarray, warmup: int, device: str) -> int:
+    """How many of the steps that took `taken_s`, float64 (steps,), were its warm-up: `warmup`, and on a GPU more.
+
+    There all steps that began within the time in which its clocks settle, but for MEASURED_SHARE of the steps.
+    """
+    import torch
+
+    warmup = min(warmup, len(taken_s) - 1)
+    if torch.device(device).type != "cuda":
+        return warmup
+    settled = int(np.searchsorted(np.cumsum(taken_s), baselines.WARM_GPU_AFTER_S)) + 1
+    return max(warmup, min(settled, int((1 - MEASURED_SHARE) * len(taken_s))))
 
 
 def evaluate(step: TrainingStep, samples: Samples, config: RunConfig, device: str) -> tuple[float, int]:

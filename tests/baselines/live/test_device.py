@@ -8,7 +8,7 @@ import torch
 
 from baselines import best_device, device_context, matrix_settings, measure_all, memory_is_full
 from baselines.errors import DeviceError, ModeError, OutOfMemoryError
-from baselines.live.device import device_fault, free_cached, memory_explained, rounds_to_tf32
+from baselines.live.device import check_precision, device_fault, free_cached, memory_explained, rounds_to_tf32
 from tests.helpers.measurements import SHORT, SUBJECT, CheatingLayer, SmallStep
 
 
@@ -224,3 +224,39 @@ def test_a_device_that_a_failure_has_cost_this_process_is_told_and_a_full_one_is
         assert device_fault("cuda:1") == (text.splitlines()[0] if fault else "")
         assert device_fault("cpu") == ""
         free_cached(torch.device("cuda"))
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision", "refused"),
+    [
+        ((7, 5), "bf16", "has no bf16, which torch would emulate"),
+        ((7, 0), "bf16", "has no bf16, which torch would emulate"),
+        ((8, 0), "bf16", ""),
+        ((8, 6), "bf16", ""),
+        ((12, 0), "bf16", ""),
+        ((7, 5), "tf32", "has no TF32"),
+        ((9, 0), "tf32", ""),
+        ((7, 5), "fp16", ""),
+        ((7, 5), "fp32", ""),
+    ],
+)
+def test_a_precision_that_a_gpu_has_no_arithmetic_for_is_refused(monkeypatch, capability, precision, refused):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    if not refused:
+        check_precision("cuda", precision)
+        return
+    with pytest.raises(ModeError, match=rf"{refused}.*compute capability 8\.0.*use precision="):
+        check_precision("cuda", precision)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_a_cpu_computes_in_what_it_is_asked_for(precision):
+    check_precision("cpu", precision)
+
+
+def test_an_emulated_precision_is_refused_before_anything_is_measured(monkeypatch, batch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    monkeypatch.setattr("baselines.live.measure.best_device", lambda wanted: wanted)
+    subject = replace(SUBJECT, precision="bf16")
+    with pytest.raises(ModeError, match="has no bf16"):
+        measure_all(SmallStep(), "cuda", subject=subject, batch=batch, plan=SHORT)

@@ -12,7 +12,9 @@ from baselines import remarks
         ({"other_processes": 2}, ["2 other processes"]),
         ({"load_average": 9.0, "cpus": 2}, ["9.0 processes wanted its 2 CPUs"]),
         ({"load_average": 2.0, "cpus": 2}, []),
-        ({"slowdown_reasons": "idle,software_power_cap"}, []),  # a board at its own power limit is itself
+        ({"slowdown_reasons": "idle"}, []),
+        ({"slowdown_reasons": "idle,software_power_cap"}, ["bound by the board's power limit"]),
+        ({"slowdown_reasons": "software_power_cap", "power_limit_w": 700.0}, ["power limit of 700 W"]),
         ({"slowdown_reasons": "software_thermal,hardware_power_brake"}, ["hardware_power_brake, software_thermal"]),
     ],
 )

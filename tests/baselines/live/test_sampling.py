@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from baselines import BaselineError, Plan
-from baselines.live.sampling import schedule, take, warm_up
+from baselines.live.sampling import WARM_GPU_AFTER_S, schedule, take, warm_up
 
 QUICK = Plan(pause_s=0.0, warmup_limit_s=0.5, budget_s=1e5)
 
@@ -102,3 +102,39 @@ def test_the_budget_bounds_the_samples_but_two_blocks_are_taken(step_s):
 def test_a_plan_that_cannot_be_is_refused(wrong):
     with pytest.raises(BaselineError, match=f"plan.{next(iter(wrong))}"):
         Plan(**wrong)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that only the imagined steps move; holds the seconds."""
+    now = [0.0]
+    monkeypatch.setattr("baselines.live.sampling.time.monotonic", lambda: now[0])
+    return now
+
+
+class Bursting(Imagined):
+    """A step on a card that was idle: a tenth faster until `burst_s` are over, as its power limit allows."""
+
+    def __init__(self, clock, burst_s):
+        super().__init__(None)
+        self.clock, self.burst_s = clock, burst_s
+
+    def __call__(self, samples, steps):
+        found = []
+        for _ in range(samples):
+            step_s = 0.02 * (0.9 if self.clock[0] < self.burst_s else 1.0)
+            self.clock[0] += step_s * steps
+            found.append(step_s)
+        return np.array(found)
+
+
+@pytest.mark.parametrize("warmup_limit_s", [0.1, 1.0, 10.0])
+def test_a_gpu_is_warmed_up_for_two_seconds_whatever_the_limit(clock, warmup_limit_s):
+    warm = warm_up(Bursting(clock, 1.5), Plan(warmup_limit_s=warmup_limit_s), WARM_GPU_AFTER_S)
+    assert WARM_GPU_AFTER_S == 2.0 <= clock[0] < 2.1 + 0.1
+    assert warm.stable and warm.step_s == pytest.approx(0.02)
+
+
+def test_elsewhere_a_step_that_is_stable_at_once_is_warm_soon(clock):
+    warm = warm_up(Bursting(clock, 1.5), Plan())
+    assert warm.stable and warm.step_s == pytest.approx(0.018) and clock[0] < 0.4

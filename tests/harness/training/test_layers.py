@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from harness.training.data.sources import load
-from harness.training.layers import STEPS, layer_times, scaled
+from harness.training.layers import COPY, PHASES, STEPS, layer_times, scaled
+from harness.training.step import TrainingStep
 
 PARAMETERS = {"body": 300, "head": 100}
 
@@ -63,3 +64,21 @@ def test_a_memory_that_is_full_with_the_profiler_costs_the_layers_and_not_the_ru
     config = compose("batch_size=64")
     times = layer_times(config, "cpu", 1.0, load(config.data, config.workload, config.batch_size, config.seed))
     assert times.unattributed_s == 1.0 and times.layers == () and "memory was full" in times.note
+    assert found[COPY][PHASES.index("forward")] > 0 and not found[COPY][1:].any()
+
+
+def test_a_batch_that_takes_long_to_copy_is_seen_in_its_row_and_in_no_layer_s(compose, monkeypatch):
+    config = compose("batch_size=64")
+    samples = load(config.data, config.workload, config.batch_size, config.seed)
+    whole = layer_times(config, "cpu", 1.0, samples)
+    copy_in = TrainingStep.copy_in
+
+    def slowly(self, inputs, targets):
+        for _ in range(2000):
+            copy_in(self, inputs, targets)
+
+    monkeypatch.setattr(TrainingStep, "copy_in", slowly)
+    slow = layer_times(config, "cpu", 1.0, samples)
+    share, before = (one.seconds[one.layers.index(COPY)].sum() for one in (slow, whole))
+    assert share > 0.5 > before and slow.seconds.sum() + slow.unattributed_s == pytest.approx(1.0)
+    assert set(slow.layers) == set(whole.layers)

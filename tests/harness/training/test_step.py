@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,15 @@ from torch import nn
 
 from harness.settings import shipped
 from harness.settings.errors import CaptureError, ConfigError
-from harness.training.step import build_model, build_step, channels_last
+from harness.training.step import (
+    CHANNELS_LAST,
+    CONTIGUOUS,
+    _seconds_of_steps,
+    build_model,
+    build_step,
+    channels_last,
+    faster_layout,
+)
 from tests.helpers.program import ROOT
 
 
@@ -98,3 +107,77 @@ def test_torch_is_loaded_when_something_is_built_and_not_before():
     code = f"import sys, {', '.join(sorted(names))}; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def a_net(seed=0):
+    """(model, inputs) of two convolutions with normalisation and dropout."""
+    torch.manual_seed(seed)
+    layers = (nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.5), nn.Conv2d(8, 4, 3))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(4 * 4 * 4, 10)), torch.zeros(2, 3, 8, 8)
+
+
+def lies(tensor):
+    formats = {CHANNELS_LAST: torch.channels_last, CONTIGUOUS: torch.contiguous_format}
+    return {name for name, form in formats.items() if tensor.is_contiguous(memory_format=form)}
+
+
+@pytest.mark.parametrize(("last_s", "first_s", "kept"), [(1.0, 2.0, CHANNELS_LAST), (2.0, 1.0, CONTIGUOUS)])
+def test_the_faster_memory_layout_is_kept_and_told(last_s, first_s, kept):
+    model, inputs = a_net()
+    timed = []
+
+    def seconds(given):
+        (layout,) = lies(given)
+        assert lies(model[0].weight) == {layout}
+        timed.append(layout)
+        return last_s if layout == CHANNELS_LAST else first_s
+
+    found, told = faster_layout(model, inputs, seconds)
+    assert set(timed) == {CHANNELS_LAST, CONTIGUOUS}
+    assert lies(found) == lies(model[0].weight) == {kept}
+    assert told == {"memory_format": kept, "channels_last_step_s": last_s, "contiguous_step_s": first_s}
+
+
+@pytest.mark.parametrize("layout", [CHANNELS_LAST, CONTIGUOUS])
+def test_a_layout_that_is_known_is_taken_untimed(layout):
+    model, inputs = a_net()
+    found, told = faster_layout(model, inputs, lambda given: 1 / 0, layout)
+    assert lies(found) == lies(model[0].weight) == {layout} and told == {"memory_format": layout}
+
+
+def test_a_layout_that_does_not_train_is_not_kept_and_a_full_memory_is_told():
+    def fails(layouts, words):
+        def seconds(given):
+            if lies(given) & layouts:
+                raise RuntimeError(words)
+            return 1.0
+
+        return seconds
+
+    for bad, kept in ((CHANNELS_LAST, CONTIGUOUS), (CONTIGUOUS, CHANNELS_LAST)):
+        model, inputs = a_net()
+        found, told = faster_layout(model, inputs, fails({bad}, "view size is not compatible"))
+        assert lies(found) == {kept} and told == {"memory_format": kept, f"{kept}_step_s": 1.0}
+    model, inputs = a_net()
+    assert lies(faster_layout(model, inputs, fails({CHANNELS_LAST, CONTIGUOUS}, "no such op"))[0]) == {CONTIGUOUS}
+    with pytest.raises(RuntimeError, match="out of memory"):
+        faster_layout(model, inputs, fails({CONTIGUOUS}, "CUDA error: out of memory"))
+
+
+def test_timing_layouts_changes_neither_the_model_nor_what_random_numbers_follow():
+    workload = replace(shipped.load("cifar10_resnet20"), classes=10)
+    (model, inputs), (same, _) = a_net(), a_net()
+    seconds = _seconds_of_steps(model, torch.zeros(2, dtype=torch.long), workload, shipped.precision("fp32"))
+    torch.manual_seed(7)
+    before = torch.random.get_rng_state()
+    _, told = faster_layout(model, inputs, seconds)
+    assert told["channels_last_step_s"] > 0 and told["contiguous_step_s"] > 0
+    assert torch.equal(torch.random.get_rng_state(), before) and not inputs.any()
+    assert all(parameter.grad is None for parameter in model.parameters())
+    for ours, theirs in zip(model.state_dict().values(), same.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_on_a_cpu_no_layout_is_timed():
+    step = build_step(shipped.load("cifar10_resnet20"), shipped.precision("fp32"), 2)
+    assert step.context == {} and lies(step.inputs) == {CONTIGUOUS}

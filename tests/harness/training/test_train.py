@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import baselines
+from baselines import BaselineError
 from harness.settings.errors import TrainingError
-from harness.training.train import check_memory, train
+from harness.training.train import check_memory, train, warm_from
 from tests.helpers.program import ROOT
 
 MNIST = ROOT.parent / "shared" / "data" / "mnist"
@@ -87,3 +88,20 @@ def test_a_device_that_an_earlier_failure_cost_this_process_is_told_before_anyth
     monkeypatch.setattr(baselines, "device_fault", lambda device: "captures_underway.empty() INTERNAL ASSERT FAILED")
     with pytest.raises(TrainingError, match=r"INTERNAL ASSERT.*run the same command again"):
         check_memory(1, compose(), "cuda")
+
+
+@pytest.mark.parametrize("step_s", [1e-4, 5e-3, 0.3, 5.0])
+@pytest.mark.parametrize("count", [1, 2, 30, 3000])
+def test_the_steps_of_a_gpu_s_first_two_seconds_are_its_warm_up_but_for_half_of_all(step_s, count):
+    taken_s = np.full(count, step_s)
+    assert warm_from(taken_s, 5, "cpu") == min(5, count - 1)
+    warm = warm_from(taken_s, 5, "cuda")
+    assert min(5, count - 1) <= warm <= max(min(5, count - 1), count // 2) and warm < count
+    assert taken_s[:warm].sum() >= 2.0 or warm in (count // 2, min(5, count - 1))
+    assert warm <= max(5, 2.0 / step_s + 1)
+
+
+def test_a_precision_that_a_gpu_would_emulate_is_refused_before_training(compose, monkeypatch):
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: (7, 5))
+    with pytest.raises(BaselineError, match="has no bf16"):
+        train(compose("precision=bf16"), "cuda")
