@@ -15,7 +15,7 @@ from harness.settings.errors import NoRoomError
 from harness.training.data.samples import Samples, batches
 from harness.training.profiler import label, labelled_seconds, profiled
 from harness.training.step import build_step
-from harness.training.train import explained_memory, matrix_precision, seeded
+from harness.training.train import explained, matrix_precision, seeded
 
 if TYPE_CHECKING:
     from harness.settings.schema import RunConfig
@@ -51,13 +51,13 @@ def layer_times(
     layers by their number of parameters. layout: that of the step that was timed, see build_step.
     """
     try:
-        with explained_memory(config, device):
-            return _profiled(config, device, step_s, samples)
+        with explained(config, device):
+            return _profiled(config, device, step_s, samples, layout)
     except NoRoomError:
         return LayerTimes((), np.zeros((0, len(PHASES))), step_s, 0.0, "the memory was full while it was profiled")
 
 
-def _profiled(config, device, step_s, samples):
+def _profiled(config, device, step_s, samples, layout):
     steps = int(np.clip(PASS_S / step_s, 1, STEPS))
     loader = batches(samples.train, config.batch_size, config.data, config.seed, True, device)
     with seeded(config.seed), matrix_precision(config.precision):
