@@ -7,7 +7,9 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from accel_model.types import Kind, Operand, Phase, Role
-from harness.capture.storages import DTYPES, Origin, touched_bytes
+from harness.capture import torch_private
+from harness.capture.formulas.numbers import reals
+from harness.capture.storages import DTYPES, Origin, is_plain, touched_bytes
 from harness.capture.writer import OpRow
 
 VECTOR_OPS = {  # elementary operations per parameter element, counted from the update rules in torch's documentation
@@ -71,7 +73,7 @@ class Updates:
         row.name, row.kind, row.phase = type(optimizer).__name__, Kind.OPTIMIZER, Phase.UPDATE
         row.call, row.layer = recorder.writer.next_call(), recorder.attribution.layer_of_parameter(parameter)
         row.gemm, row.geometry, row.dtype = (0, 0, 0, 0), None, DTYPES.get(parameter.dtype)
-        row.vector_ops = parameter.numel() * operations(type(optimizer).__name__, group, len(state))
+        row.vector_ops = reals(parameter) * operations(type(optimizer).__name__, group, len(state))
         gradient = storages.of(parameter.grad)
         if gradient is None:
             return
@@ -91,7 +93,12 @@ def is_canonical(optimizer: torch.optim.Optimizer) -> bool:
     if not step.__module__.startswith("torch.optim") or isinstance(optimizer, torch.optim.LBFGS):
         return False
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    return all(p.grad is None or p.grad.layout is torch.strided for p in parameters)
+    return all(p.grad is None or (_is_stored(p) and _is_stored(p.grad)) for p in parameters)
+
+
+def _is_stored(tensor):
+    """Whether a tensor is its own memory: neither sparse nor nested, nor a wrapper of others."""
+    return is_plain(tensor) and any(piece is tensor for piece in torch_private.components(tensor))
 
 
 def operations(name: str, group: dict, states: int) -> int:

@@ -6,7 +6,7 @@ from accel_model.types import Role
 from harness.capture import torch_private
 from harness.capture.fake_corrections import corrected
 from harness.capture.formulas.parts import Call, info_of
-from harness.capture.storages import Origin
+from harness.capture.storages import Origin, is_plain, pieces
 from harness.capture.writer import EMPTY
 
 PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.parameter.Buffer, *torch_private.fake_tensor_types())
@@ -54,10 +54,13 @@ class Recorder(torch_private.TorchDispatchMode):
             entry = self.storages.of(tensor, origin=Origin.CONSTANT, existed=False)
             if entry is not None and id(entry) not in before:
                 fresh.append(tensor)
-        works = bool(changed or fresh) and not info.renames and not info.only_reserves
+        special = [t for t in _all_tensors([*arguments.values(), *listed]) if not is_plain(t)]
+        hidden = any(not torch_private.components(t) for t in special)  # what it writes cannot be told
+        works = (bool(changed or fresh) or hidden) and not info.renames and not info.only_reserves
         self.attribution.note(place.layer, origins, works)
         if works:
-            call = Call(info, arguments, inputs, changed, [o if _is_tensor(o) else None for o in listed], fresh)
+            outs = [o if _is_tensor(o) else None for o in listed]
+            call = Call(info, arguments, inputs, changed, outs, fresh, special)
             self.writer.record(call, place, stored)
 
     def _is_own_work(self):
@@ -65,12 +68,16 @@ class Recorder(torch_private.TorchDispatchMode):
         return torch.is_grad_enabled() or torch_private.backward_node() is not None
 
     def _tensors(self, values):
-        for value in values:
-            if isinstance(value, torch.Tensor):
-                if value.layout is torch.strided:
-                    yield value
-            elif isinstance(value, list | tuple):
-                yield from self._tensors(value)
+        for tensor in _all_tensors(values):
+            yield from pieces(tensor)
+
+
+def _all_tensors(values):
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _all_tensors(value)
 
 
 def _is_tensor(value):

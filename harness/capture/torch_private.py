@@ -1,7 +1,7 @@
 """Everything that capture uses of torch beyond its documented interface.
 
 Each function says what it relies on, and tests/harness/capture/test_torch_private.py holds it to that. Nothing else of
-the harness names a private attribute of torch.
+the harness names a private attribute of torch, torch_operators.py excepted.
 """
 
 import logging
@@ -267,3 +267,49 @@ def allow_tf32() -> dict[str, bool]:
             newer = backend if name == "matmul" else backend.conv
             found[name] = newer.fp32_precision == "tf32"
     return found
+
+
+def components(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The plain tensors that hold what `tensor` shows, its values last; none where they are hidden (oneDNN's format).
+
+    A sparse tensor is its indices and values, a nested one its buffer, a wrapper what it holds, a plain one itself.
+    """
+    if not isinstance(tensor, torch.Tensor):
+        return (tensor,)
+    if tensor.layout is torch.sparse_coo:
+        return tensor._indices(), tensor._values()
+    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        return tensor.crow_indices(), tensor.col_indices(), tensor.values()
+    if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        return tensor.ccol_indices(), tensor.row_indices(), tensor.values()
+    inner = _held(tensor)
+    if inner:
+        return tuple(piece for one in inner for piece in components(one))
+    if tensor.layout is not torch.strided:
+        return ()
+    return (tensor.values(),) if tensor.is_nested else (tensor,)
+
+
+def _held(tensor):
+    """The tensors that a wrapper subclass holds: those that it names itself, or else all of its attributes."""
+    dispatch = type(tensor).__torch_dispatch__
+    if dispatch is torch.Tensor.__torch_dispatch__ or isinstance(tensor, fake_tensor_types()):
+        return []
+    if hasattr(tensor, "__tensor_flatten__"):
+        return [getattr(tensor, name) for name in tensor.__tensor_flatten__()[0]]
+    if not _is_wrapper(tensor):
+        return []
+    return [value for value in vars(tensor).values() if isinstance(value, torch.Tensor)]
+
+
+def _is_wrapper(tensor):
+    """Whether a tensor subclass has no memory behind it."""
+    try:
+        return not tensor.untyped_storage().data_ptr()
+    except RuntimeError:
+        return True
+
+
+def nested_sizes(tensor: torch.Tensor) -> list[list[int]]:
+    """The shape of each piece of a strided nested tensor."""
+    return tensor._nested_tensor_size().tolist()
