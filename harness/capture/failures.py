@@ -13,13 +13,16 @@ OWN = Path(__file__).parent
 TORCH = Path(torch.__file__).parent
 SHAPE_WORDS = ("size mismatch", "shapes", "must match", "expected input", "to have", "invalid for input of size")
 """What torch says where a model gets tensors of sizes that it does not take."""
-LAYOUT_WORDS = ("sparse", "nested", "mkldnn", "cannot access storage", "opaque")
+LAYOUT_WORDS = ("sparse", "compressed tensor", "nested", "mkldnn", "cannot access storage", "opaque")
 OPERATOR_WORDS = (  # what torch says where it has no rule for one of its operators
     r"HigherOrderOperator '?(\w+)",
     r"\bHOP (\w+)",
     r"[Bb]atching rule not implemented for (\S+?)[;,.]?(?:\s|$)",
-    r"(\w+::\w+)[^:]*(?:no fake impl|no meta|without a fake|Meta tensors)",
+    r"(\w+::\w+)\S* with Meta tensors",
+    r"(?:no fake impl|no meta).*?(\w+::\w+)",
     r"derivative for '?(\w+::\w+)'? is not implemented",
+    r"Could not run '(\w+::\w+)",
+    r"(\w+): computation on \w+ is not implemented",
 )
 TRACERS = ("torch._dynamo", "torch.fx", "torch._functorch")
 
@@ -94,6 +97,8 @@ def _advice(error):
     text = f"{error} {error.__cause__}".lower()
     if torch_private.needs_values(error):
         return "It needs values, which fake tensors do not have: capture it with real tensors, harness.capture.capture"
+    if "convert all tensors to faketensors" in text:
+        return "It uses a tensor that was made before: make model and data inside the function that builds the step"
     if any(word in text for word in LAYOUT_WORDS) and torch_private.fake_mode_is_active():
         return (
             "Fake tensors do not have this layout: capture it with real tensors, harness.capture.capture, or build "
@@ -101,9 +106,13 @@ def _advice(error):
         )
     if operator := _torchs_operator(error):
         return (
-            f"torch itself does not transform its operator {operator} here; the step may well run outside of the "
-            "capture. Write it without that operator, in plain Python"
-            + (", or capture it with real tensors, harness.capture.capture" if torch_private.fake_mode_is_active() else "")
+            f"torch itself has no {operator} for these tensors, or does not transform it here; the step may well run "
+            "outside of the capture. Write it without that operator"
+            + (
+                ", or capture it with real tensors, harness.capture.capture"
+                if torch_private.fake_mode_is_active()
+                else ""
+            )
         )
     if isinstance(error, torch.OutOfMemoryError):
         return "It ran out of memory: capture it on fake tensors, harness.capture.capture_model"

@@ -9,8 +9,6 @@ from harness.capture.formulas.parts import Call, info_of
 from harness.capture.storages import Origin, is_plain, pieces
 from harness.capture.writer import EMPTY
 
-PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.parameter.Buffer, *torch_private.fake_tensor_types())
-
 
 class Recorder(torch_private.TorchDispatchMode):
     """Writes what torch does while it is active; `paused`, a depth, leaves out what an optimiser's step does itself."""
@@ -23,7 +21,7 @@ class Recorder(torch_private.TorchDispatchMode):
         self._fake = torch_private.fake_mode_is_active()
 
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
-        if any(kind not in PLAIN for kind in types):
+        if not all(map(torch_private.is_plain_type, types)):
             return NotImplemented  # a tensor subclass: its own dispatch comes back here with plain tensors
         kwargs = kwargs or {}
         outputs = op(*args, **kwargs)

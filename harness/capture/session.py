@@ -44,6 +44,7 @@ def capture_step(
         torch.compiler.set_stance("force_eager"),
         torch_private.foreach_takes_fake_tensors(),
         torch_operators.operators_run(torch_operators.PLAIN),
+        torch_operators.flex_attention_on_any_device(),
     ):
         for _ in range(warmup):
             _run(step, f"the warm-up of {_name(step)}")
@@ -73,6 +74,7 @@ def capture_built(
         defaults_restored(),
         torch_private.fake_mode() as mode,
         torch_private.modules_convert_fake_tensors(),
+        torch_private.lazy_parameters_are_fake(),
         torch_private.quiet_fake_tensors(),
     ):
         with torch_private.initialisation_does_nothing(), torch_private.small_values_are_known(mode):

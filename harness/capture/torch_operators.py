@@ -5,6 +5,7 @@ repeats the forward pass in the backward one, which is how it differentiates a g
 torch_private.py this is the one file that names private attributes of torch; the same test holds both.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -134,6 +135,24 @@ def operators_run(functions: dict[str, Callable]) -> Iterator[None]:
         yield
     finally:
         HigherOrderOperator.dispatch = original
+
+
+@contextmanager
+def flex_attention_on_any_device() -> Iterator[None]:
+    """While this context is open, flex_attention takes tensors that need gradients on the CPU too.
+
+    A trace needs no device, and torch refuses them for want of a kernel, which nothing here runs.
+    """
+    module = sys.modules.get("torch.nn.attention.flex_attention")
+    check = getattr(module, "_validate_device", None)
+    if check is None:
+        yield
+        return
+    module._validate_device = lambda *tensors: None
+    try:
+        yield
+    finally:
+        module._validate_device = check
 
 
 def _under_vmap():

@@ -17,6 +17,7 @@ from harness.capture.formulas.parts import Call, Part, Touch, area
 from harness.capture.formulas.table import formula_of
 from harness.capture.formulas.vector import whole
 from harness.capture.formulas.vector_tables import COPIES, ELEMENTWISE, REDUCE
+from harness.settings.errors import CaptureError
 
 NONE = (0, 0, 0, 0)
 OPERANDS = {  # the arguments that an op multiplies
@@ -56,6 +57,11 @@ UNREADABLE = (RuntimeError, TypeError, AttributeError, ValueError, LookupError)
 
 def parts_of(call: Call) -> list[Part] | None:
     """The rows of a call on tensors without storage of their own, or None where no formula knows them."""
+    if torch_private.fake_mode_is_active() and any(_is_sparse(t) and not _stored(t) for t in call.special):
+        raise CaptureError(
+            f"{call.info.name} is given a sparse tensor, and how many elements it stores depends on values, which fake "
+            "tensors do not have: capture it with real tensors, harness.capture.capture"
+        )
     if "::" in call.info.base:  # an op of one's own
         formula = formula_of(call.info)
         return None if formula is None else formula(call)
@@ -209,7 +215,8 @@ def _swapped(size: Sequence[int]) -> list[int]:
 
 def _stored(tensor):
     """Elements that a tensor keeps."""
-    return torch_private.components(tensor)[-1].numel()
+    held = torch_private.components(tensor)
+    return held[-1].numel() if held else 0
 
 
 def _is_sparse(tensor):

@@ -46,7 +46,8 @@ def test_a_complex_product_is_four_real_ones(name, fake):
     build = trained(act, *sizes)
     trace = capture_model(build) if fake else capture(build())
     macs = trace.macs_by_phase()
-    assert (macs["forward"], macs["wgrad"]) == (4 * pairs, 4 * pairs)
+    assert macs["forward"] == 4 * pairs
+    assert macs["wgrad"] == (0 if name in ("vector", "inner") else 4 * pairs)  # torch's are outer products, by mul
     products = trace.ops.macs > 0
     assert set(trace.ops.dtype[products]) == {DType.FP32}
     assert trace.meta["precision"] == "fp32"
@@ -63,7 +64,7 @@ def test_a_complex_convolution_is_the_three_real_ones_that_torch_makes_of_it(axe
 
 
 def test_the_operands_of_a_complex_product_have_two_numbers_an_element(uses):
-    trace = capture(trained(lambda a, b: a @ b, (3, 4), (4, 5))())
+    trace = capture(trained(lambda weight, x: x @ weight, (4, 5), (3, 4))())
     assert uses(trace, 0) == {("A", "read"): 12 * 8, ("B", "read"): 20 * 8, ("C", "write"): 15 * 8}
 
 
