@@ -220,7 +220,7 @@ def check_rates(trace: Trace) -> None:
         "build the model in float32 (model.float(), no torch.set_default_dtype(torch.float64)), or ask what another "
         "format would take with trace.at('fp32')"
         if what is DType.FP64
-        else "capture the step again, which counts a complex product as four real ones, or give it as such: (m, 2 n, 2 k)"
+        else "capture the step again: a complex product counts as four real ones, (m, 2 n, 2 k)"
     )
     raise TraceError(
         f"{macs:.4g} MACs of the trace are {what.name.lower()}, the first in op {row}{f' ({where})' if where else ''}: "

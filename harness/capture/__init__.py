@@ -55,7 +55,7 @@ def capture_model(
 
 @contextmanager
 def defaults_restored() -> Iterator[None]:
-    """When this context closes, torch's default dtype and device are as they were, whatever a model's code made them."""
+    """When this context closes, torch's default dtype and device are as they were, whatever a model's code did."""
     import torch
 
     dtype, device = torch.get_default_dtype(), torch.get_default_device()

@@ -124,7 +124,7 @@ class Storages:
 
 
 def is_plain(tensor: torch.Tensor) -> bool:
-    """Whether a tensor that a dispatch mode sees lies in storage of its own: it is neither sparse, nested nor opaque."""
+    """Whether a tensor under a dispatch mode lies in storage of its own: it is not sparse, nested or opaque."""
     return not isinstance(tensor, torch.Tensor) or (tensor.layout is torch.strided and not tensor.is_nested)
 
 

@@ -75,7 +75,7 @@ def associative_scan(combine: Callable, xs: list, additional_inputs: tuple = (),
 
 
 def flex_attention(*args: object, **kwargs: object) -> tuple:
-    """torch's flex_attention with its scores in memory, in ops that autograd follows: (out, log-sum, largest scores)."""
+    """torch's flex_attention, its scores in memory, in ops that autograd follows: (out, log-sum, largest scores)."""
     from torch._higher_order_ops.flex_attention import math_attention
 
     return math_attention(*args, **kwargs)

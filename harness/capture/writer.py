@@ -90,7 +90,7 @@ class Writer:
     def _uses(self, part, row):
         found = {}
         for write, touches in ((False, part.reads), (True, part.writes)):
-            for touch, tensor in ((touch, tensor) for touch in touches for tensor in pieces(touch.tensor)):
+            for touch, tensor in ((one, tensor) for one in touches for tensor in pieces(one.tensor)):
                 entry = None if self._is_elsewhere(tensor) else self.storages.of(tensor)
                 if entry is None:
                     continue

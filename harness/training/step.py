@@ -137,8 +137,8 @@ def check_numbers(model: torch.nn.Module, workload: WorkloadConfig, precision: P
     for name, parameter in model.named_parameters():
         if (parameter.is_floating_point() or parameter.is_complex()) and parameter.dtype not in said:
             raise ConfigError(
-                f"workload.target={workload.target} builds {name} in {str(parameter.dtype).removeprefix('torch.')}, and "
-                f"precision={precision.name} would be a lie of its figures: {SINGLE}"
+                f"workload.target={workload.target} builds {name} in {str(parameter.dtype).removeprefix('torch.')}, "
+                f"whose figures are none of precision={precision.name}: {SINGLE}"
             )
 
 

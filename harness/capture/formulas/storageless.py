@@ -19,6 +19,11 @@ from harness.capture.formulas.vector import whole
 from harness.capture.formulas.vector_tables import COPIES, ELEMENTWISE, REDUCE
 from harness.settings.errors import CaptureError
 
+
+def _names(text):
+    return set(text.split())
+
+
 NONE = (0, 0, 0, 0)
 OPERANDS = {  # the arguments that an op multiplies
     "mm": ("self", "mat2"),
@@ -37,13 +42,13 @@ OPERANDS = {  # the arguments that an op multiplies
 }
 ADDENDS = ("addmm", "_sparse_addmm", "sspaddmm", "addmv", "baddbmm")  # what also adds `self`
 SAMPLED = ("sparse_sampled_addmm", "sampled_addmm")
-MOVES = set(
+MOVES = _names(
     "_coalesce _sparse_sum_backward _to_sparse _to_sparse_bsc _to_sparse_bsr _to_sparse_csc _to_sparse_csr "
     "_to_sparse_semi_structured coalesce _nested_from_padded _nested_from_padded_and_nested_example "
     "_nested_select_backward _nested_tensor_from_mask nested_to_padded_tensor _nested_tensor_from_tensor_list "
     "copy_sparse_to_sparse expand index_select narrow permute reshape _sparse_mask_projection select slice "
     "sparse_mask squeeze t transpose unsqueeze to_padded_tensor _transpose_copy values indices view "
-    "_values_copy _indices_copy values_copy indices_copy crow_indices_copy col_indices_copy".split()
+    "_values_copy _indices_copy values_copy indices_copy crow_indices_copy col_indices_copy"
 )
 SUMS = {"_sparse_sum": 1, "_nested_sum_backward": 1, "_sparse_softmax": 5, "_sparse_log_softmax": 5} | {
     "_sparse_softmax_backward_data": 4,

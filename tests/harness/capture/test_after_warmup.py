@@ -1,4 +1,4 @@
-"""The model is looked at after the warm-up: what its first step made, rebound or filled has the role that it then has."""
+"""The model is looked at after the warm-up: what its first step made, rebound or filled has its role."""
 
 import pytest
 import torch

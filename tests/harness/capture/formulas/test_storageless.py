@@ -153,7 +153,7 @@ def test_what_no_formula_knows_is_listed_with_its_bytes():
     trace = capture(step)
     assert trace.uncounted["aten::to_mkldnn"] == (1, 2 * 3 * 6 * 4)
     assert trace.macs_by_phase()["forward"] == 3 * 6 * 5
-    with pytest.raises(CaptureError, match="no formula for.*to_mkldnn"):
+    with pytest.raises(CaptureError, match=r"no formula for.*to_mkldnn"):
         capture(step, strict=True)
 
 
