@@ -13,7 +13,7 @@ OWN = Path(__file__).parent
 TORCH = Path(torch.__file__).parent
 SHAPE_WORDS = ("size mismatch", "shapes", "must match", "expected input", "to have", "invalid for input of size")
 """What torch says where a model gets tensors of sizes that it does not take."""
-LAYOUT_WORDS = ("sparse", "compressed tensor", "nested", "mkldnn", "cannot access storage", "opaque")
+LAYOUT_WORDS = ("sparse", "compressed tensor", "nested", "mkldnn", "cannot access storage", "opaque", "shape_env")
 OPERATOR_WORDS = (  # what torch says where it has no rule for one of its operators
     r"HigherOrderOperator '?(\w+)",
     r"\bHOP (\w+)",

@@ -8,13 +8,16 @@ torch_private.py this is the one file that names private attributes of torch; th
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch.utils import _pytree
 
 
 def cond(chosen: object, true: Callable, false: Callable, operands: Sequence = ()) -> object:
-    """torch.cond: one branch of two."""
+    """torch.cond: one branch of two; of samples that vmap runs together and that differ, both."""
+    if isinstance(chosen, torch.Tensor) and torch._C._functorch.is_batchedtensor(chosen):
+        return _pytree.tree_map(partial(torch.where, chosen), true(*operands), false(*operands))
     return (true if chosen else false)(*operands)
 
 
@@ -116,17 +119,14 @@ def composite_runs(name: str, run: Callable) -> Iterator[None]:
 
 @contextmanager
 def operators_run(functions: dict[str, Callable]) -> Iterator[None]:
-    """While this context is open, torch's higher-order operators of these names are run by these functions.
-
-    Under vmap they are left to torch, whose rules run every branch.
-    """
+    """While this context is open, torch's higher-order operators of these names are run by these functions."""
     from torch._ops import HigherOrderOperator
 
     original = HigherOrderOperator.dispatch
 
     def dispatch(self, /, key, *args, **kwargs):
         function = functions.get(self.name())
-        if function is None or _under_vmap():
+        if function is None:
             return original(self, key, *args, **kwargs)
         return function(*args, **kwargs)
 
@@ -153,8 +153,3 @@ def flex_attention_on_any_device() -> Iterator[None]:
         yield
     finally:
         module._validate_device = check
-
-
-def _under_vmap():
-    interpreter = torch._C._functorch.peek_interpreter_stack()
-    return interpreter is not None and interpreter.key() == torch._C._functorch.TransformType.Vmap

@@ -16,7 +16,7 @@ from harness.capture.formulas.matmul import bias_gradient, product
 from harness.capture.formulas.parts import Call, Part, Touch, area
 from harness.capture.formulas.table import formula_of
 from harness.capture.formulas.vector import whole
-from harness.capture.formulas.vector_tables import COPIES, ELEMENTWISE, REDUCE
+from harness.capture.formulas.vector_tables import COPIES, ELEMENTWISE, REDUCE, WHOLE_GATHERS
 from harness.settings.errors import CaptureError
 
 
@@ -54,8 +54,11 @@ SUMS = {"_sparse_sum": 1, "_nested_sum_backward": 1, "_sparse_softmax": 5, "_spa
     "_sparse_softmax_backward_data": 4,
     "_sparse_log_softmax_backward_data": 4,
 }
-MARKS = ("_coalesced", "sparse_resize", "sparse_resize_and_clear", "_sparse_coo_tensor_with_dims", "detach", "alias")
-"""Ops that change what a tensor says of itself, or make an empty one."""
+MARKS = _names(
+    "_coalesced sparse_resize sparse_resize_and_clear _sparse_coo_tensor_with_dims detach alias _nested_tensor_size "
+    "_nested_tensor_strides _nested_tensor_storage_offsets"
+)
+"""Ops that change or tell what a tensor says of itself, or make an empty one."""
 UNREADABLE = (RuntimeError, TypeError, AttributeError, ValueError, LookupError)
 """What such tensors raise where they are asked for a shape or for values that they do not have."""
 
@@ -84,6 +87,8 @@ def _parts(call):
     base, nested = call.info.base, any(t.is_nested for t in call.special)
     if base in SAMPLED:
         return _sampled(call)
+    if base == "_sparse_mm_reduce_impl_backward":
+        return _reduced_backward(call)
     if nested and base in NESTED:
         return NESTED[base](call)
     if base in OPERANDS:
@@ -94,6 +99,8 @@ def _parts(call):
         return _added_in_place(call)
     if base in COPIES or base in MOVES:
         return whole(call, Kind.COPY)
+    if base in WHOLE_GATHERS:
+        return whole(call, Kind.GATHER, max(map(_stored, _tensors(call))))
     if base in SUMS or base in REDUCE:
         return whole(call, Kind.REDUCE, (SUMS | REDUCE).get(base, 1) * max(map(_stored, _tensors(call))))
     if call.info.pointwise or base in ELEMENTWISE:
@@ -151,6 +158,19 @@ def _sampled(call):
     stored, depth = _stored(call["self"]), call["mat1"].shape[-1]
     gemm = (1, stored, 1, depth) if stored and depth else NONE
     return [product(gemm, call["mat1"], call["mat2"], call.outputs[0], (call["self"],))]
+
+
+def _reduced_backward(call):
+    """Of a product whose rows are reduced: inner products at the stored places, and the transposed product."""
+    sparse, grad, dense = call["self"], call["grad_out"], call["weight"]
+    stored, columns = _stored(sparse), grad.shape[-1]
+    d_sparse, d_dense = call.masked()
+    parts = []
+    if d_sparse is not None:
+        parts.append(product((1, stored, 1, columns), grad, dense, d_sparse, (sparse,), gradient_of=sparse))
+    if d_dense is not None:
+        parts.append(product((1, stored, columns, 1), sparse, grad, d_dense, gradient_of=dense))
+    return parts
 
 
 def _added_in_place(call):

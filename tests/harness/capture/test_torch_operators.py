@@ -99,6 +99,15 @@ def test_of_a_condition_the_branch_that_ran_is_captured(chosen):
     assert macs["dgrad"] == 5 * width * 3
 
 
+def test_of_a_condition_that_differs_among_samples_both_branches_run():
+    weight, x = nn.Parameter(torch.eye(4)), torch.randn(5, 4)
+
+    def chosen(sample):
+        return torch.cond(sample.sum() > 0, lambda y: y @ weight, lambda y: 2 * (y @ weight), (sample,))
+
+    assert capture(lambda: torch.vmap(chosen)(x).sum().backward()).macs_by_phase()["forward"] == 2 * 5 * 16
+
+
 def test_a_loop_is_captured_as_often_as_it_ran():
     from torch._higher_order_ops import while_loop
 

@@ -73,7 +73,16 @@ def test_two_sparse_matrices_meet_where_both_have_elements(layout):
     assert trace.ops.macs[first] == met
 
 
-def test_a_batch_of_sparse_matrices(rows):
+def test_a_product_whose_rows_are_reduced_is_sparse_in_both_passes():
+    dense = half_empty(8, 6)
+    weight, matrix = nn.Parameter(torch.randn(6, 5)), dense.to_sparse_csr()
+    trace = capture(lambda: torch.sparse.mm(matrix, weight, "mean").sum().backward())
+    assert trace.uncounted == {}
+    macs = trace.macs_by_phase()
+    assert macs["forward"] == macs["wgrad"] == int((dense != 0).sum()) * 5
+
+
+def test_a_batch_of_sparse_matrices():
     dense = torch.stack([half_empty(4, 6), half_empty(4, 6)])
     weight = nn.Parameter(torch.randn(2, 6, 5))
     sparse = dense.to_sparse_coo()
@@ -128,6 +137,7 @@ def test_a_linear_layer_of_nested_tensors_counts_their_rows():
     trace = capture(lambda: torch.nested.to_padded_tensor(layer(x), 0.0).sum().backward(), layer)
     macs = trace.macs_by_phase()
     assert (macs["forward"], macs["wgrad"]) == (9 * 6 * 5, 9 * 6 * 5)
+    assert trace.uncounted == {}
 
 
 def test_nested_products_are_taken_piece_by_piece():
