@@ -18,7 +18,7 @@ from accel_model.errors import DesignError, TraceError
 from accel_model.report import Bound, Report
 from accel_model.silicon.energy import vector_j
 from accel_model.tables import LARGEST_EXACT
-from accel_model.trace import Trace
+from accel_model.trace import Trace, check_rates
 from accel_model.types import Phase
 from accel_model.work.floors import compute_floor_s, memory_floor_s
 from accel_model.work.units import Units, host_bytes, joined, work_of
@@ -38,7 +38,7 @@ def replay(
     false keeps sums only, in memory that does not grow with ops. workers: threads, by default one per CPU, or two
     where the arrays lie on a GPU. must_run: false keeps designs that cannot run an op (no tile fits the buffer, or more
     than 2^53 cycles), with infinite step_s and energy_j, where true raises DesignError. Returns a Report. Raises
-    TraceError for an empty trace.
+    TraceError for an empty trace, and for MACs of a format that no design states a rate for (fp64).
     """
     return _replayed((trace,), design, per_op, workers, must_run)[0]
 
@@ -63,6 +63,8 @@ def _replayed(traces, design, per_op, workers, must_run):
 def _replayed_there(traces, design, per_op, workers, must_run):
     if not all(len(trace) for trace in traces):
         raise TraceError("the trace has no ops: capture a step, or make a trace with Trace.from_gemms")
+    for trace in traces:
+        check_rates(trace)
     columns = {f.name: to_numpy(getattr(design, f.name)) for f in fields(design) if f.name != "name"}
     out = _empty(len(design), len(traces), len(traces[0]) if per_op else 0)
     works = {fusion: joined([work_of(trace, fusion) for trace in traces]) for fusion in _used(columns["fusion"])}

@@ -12,7 +12,18 @@ from accel_model.errors import TraceError
 from accel_model.formats import trace_file
 from accel_model.formats.listing import ROWS, counted, listing
 from accel_model.tables import GEOMETRY, LARGEST_EXACT, LARGEST_SUM, Ops, Tensors, Uses, check_kind, first_row, table
-from accel_model.types import DTYPE_BYTES, PERSISTENT_ROLES, PRECISIONS, DType, Kind, Operand, Phase, Role, dtype_of
+from accel_model.types import (
+    DTYPE_BYTES,
+    PERSISTENT_ROLES,
+    PRECISIONS,
+    WITHOUT_RATE,
+    DType,
+    Kind,
+    Operand,
+    Phase,
+    Role,
+    dtype_of,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +163,7 @@ class Trace:
         if precision not in PRECISIONS:
             raise TraceError(f"precision {precision!r} is unknown: use one of {', '.join(PRECISIONS)}")
         target = dtype_of(precision)
-        floating = np.isin(self.tensors.dtype, [dtype_of(p) for p in PRECISIONS])
+        floating = np.isin(self.tensors.dtype, [DType.FP64, *map(dtype_of, PRECISIONS)])
         resized = floating & ~np.isin(self.tensors.role, (*PERSISTENT_ROLES, Role.GRADIENT))
         old = DTYPE_BYTES[self.tensors.dtype]
         dtype = np.where(resized, target, self.tensors.dtype)
@@ -202,6 +213,26 @@ def check_products(groups: np.ndarray, m: np.ndarray, n: np.ndarray, k: np.ndarr
         raise TraceError(
             f"op {row} does {product[row]:.3g} MACs: counts are exact up to 2^53, so split it into smaller ops"
         )
+
+
+def check_rates(trace: Trace) -> None:
+    """Raise TraceError where MACs are of a format that no design states a rate for, and fp32's would be wrong."""
+    without = (trace.ops.m > 0) & np.isin(trace.ops.dtype, WITHOUT_RATE)
+    if not without.any():
+        return
+    row, macs = int(without.argmax()), trace.ops.macs[without].sum()
+    where = trace.layers[trace.ops.layer[row]] or trace.names[trace.ops.name[row]]
+    what = DType(trace.ops.dtype[row])
+    remedy = (
+        "build the model in float32 (model.float(), no torch.set_default_dtype(torch.float64)), or ask what another "
+        "format would take with trace.at('fp32')"
+        if what is DType.FP64
+        else "capture the step again: a complex product counts as four real ones, (m, 2 n, 2 k)"
+    )
+    raise TraceError(
+        f"{macs:.4g} MACs of the trace are {what.name.lower()}, the first in op {row}{f' ({where})' if where else ''}: "
+        f"no accelerator states a rate for them, so {remedy}"
+    )
 
 
 def check(trace: Trace) -> None:

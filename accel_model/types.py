@@ -72,9 +72,10 @@ class DType(IntEnum):
     BOOL = 11
     COMPLEX64 = 12
     COMPLEX128 = 13
+    COMPLEX32 = 14
 
 
-DTYPE_BYTES = np.array([4, 4, 2, 2, 1, 1, 8, 2, 4, 8, 1, 1, 8, 16], dtype=np.int64)
+DTYPE_BYTES = np.array([4, 4, 2, 2, 1, 1, 8, 2, 4, 8, 1, 1, 8, 16, 4], dtype=np.int64)
 """Bytes per element, indexed by DType."""
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8", "int8")
@@ -91,3 +92,6 @@ PRECISION_OF = np.array(
     dtype=np.int64,
 )
 """int64, indexed by DType: which of PRECISIONS gives its operands a MAC rate and energy; fp32 for a format without."""
+
+WITHOUT_RATE = (DType.FP64, DType.COMPLEX32, DType.COMPLEX64, DType.COMPLEX128)
+"""Formats whose MACs are nothing like those of any of PRECISIONS, so that no design has a rate for them."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from accel_model.arrays import to_numpy
+from accel_model.trace import check_rates
 from accel_model.types import PERSISTENT_ROLES, PRECISION_OF, PRECISIONS, Role
 
 if TYPE_CHECKING:
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 def compute_floor_s(trace: Trace, design: Design) -> np.ndarray:
     """float64 (designs,), seconds that the step's MACs take with every MAC unit busy in every cycle.
 
-    MACs of a format that is none of PRECISIONS count at the rate of fp32: docs/model.md, (39).
+    MACs of whole numbers that are not int8 count at the rate of fp32: docs/model.md, (39). Raises TraceError for those
+    of fp64 and of complex numbers, which no design has a rate for.
     """
+    check_rates(trace)
     macs = np.bincount(PRECISION_OF[trace.ops.dtype], trace.ops.macs, len(PRECISIONS))
     rows, cols, cores, clock_hz = (to_numpy(getattr(design, name)) for name in ("rows", "cols", "cores", "clock_hz"))
     return (macs / to_numpy(design.mac_rate)).sum(axis=1) / (rows * cols * cores * clock_hz)

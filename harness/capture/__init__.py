@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ _FOLLOWING = {  # what also follows a step's modules and ops, for who times them
     "Attribution": "harness.capture.attribution:Attribution",
     "every_op": "harness.capture.torch_private:every_op",
 }
-__all__ = ["capture", "capture_model", *_FOLLOWING]
+__all__ = ["capture", "capture_model", "defaults_restored", *_FOLLOWING]
 
 
 def capture(
@@ -50,6 +51,20 @@ def capture_model(
     """
     capture_built = resolve_name("harness.capture.session:capture_built")
     return capture_built(build, warmup=warmup, meta=meta, strict=strict)
+
+
+@contextmanager
+def defaults_restored() -> Iterator[None]:
+    """When this context closes, torch's default dtype and device are as they were, whatever a model's code did."""
+    import torch
+
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
+        if torch.get_default_device() != device:
+            torch.set_default_device(device)
 
 
 def __getattr__(name):

@@ -4,14 +4,12 @@ import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import wraps
 from threading import get_ident
 
 import torch
-from torch.nn import functional
 
 from accel_model.types import Phase
-from harness.capture import torch_private
+from harness.capture import torch_operators, torch_private
 from harness.capture.storages import Origin, Stored
 
 
@@ -162,22 +160,29 @@ def attention_calls(attribution: Attribution, fused: bool) -> Iterator[None]:
 
     fused: leave dropout of the scores out, for which the CPU has no fused form.
     """
-    original = functional.scaled_dot_product_attention
 
-    @wraps(original)
-    def attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
-        attribution.attention += 1
-        try:
-            dropout_p = 0.0 if fused else dropout_p
-            return original(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
-        finally:
-            attribution.attention -= 1
+    def attention(plain, query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, **settings):
+        with _counted(attribution):
+            return plain(query, key, value, attn_mask, 0.0 if fused else dropout_p, is_causal, **settings)
 
-    functional.scaled_dot_product_attention = attention
+    def flex(*args, **kwargs):
+        with _counted(attribution):
+            return torch_operators.flex_attention(*args, **kwargs)
+
+    with (
+        torch_operators.composite_runs("scaled_dot_product_attention", attention),
+        torch_operators.operators_run({"flex_attention": flex}),
+    ):
+        yield
+
+
+@contextmanager
+def _counted(attribution):
+    attribution.attention += 1
     try:
         yield
     finally:
-        functional.scaled_dot_product_attention = original
+        attribution.attention -= 1
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from accel_model.types import Kind, Operand, Phase, Role
 from harness.capture import torch_private
+from harness.capture.formulas.numbers import reals
 from harness.capture.storages import DTYPES, Origin, touched_bytes
 from harness.capture.update_rules import rule_of
 from harness.capture.writer import OpRow
@@ -96,8 +97,7 @@ class Updates:
         row.name, row.kind, row.phase = type(optimizer).__name__, Kind.OPTIMIZER, Phase.UPDATE
         row.call, row.layer = recorder.writer.next_call(), recorder.attribution.layer_of_parameter(parameter)
         row.gemm, row.geometry, row.dtype = (0, 0, 0, 0), None, DTYPES.get(parameter.dtype)
-        reals = 2 if parameter.is_complex() else 1  # rules see a complex parameter as its real and imaginary parts
-        row.vector_ops = operations * reals * parameter.numel()
+        row.vector_ops = operations * reals(parameter)  # rules see a complex parameter as two real ones
         gradient = storages.of(parameter.grad)
         if gradient is None:
             return

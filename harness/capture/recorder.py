@@ -10,10 +10,8 @@ from harness.capture import torch_private
 from harness.capture.fake_corrections import corrected
 from harness.capture.formulas.parts import Call, info_of
 from harness.capture.formulas.table import formula_of
-from harness.capture.storages import Origin
+from harness.capture.storages import Origin, is_plain, pieces
 from harness.capture.writer import EMPTY
-
-PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.parameter.Buffer, *torch_private.fake_tensor_types())
 
 UNSEEN = ("prim", "profiler")  # namespaces of what only asks or marks
 
@@ -32,13 +30,13 @@ class Recorder(torch_private.TorchDispatchMode):
         self._fake = torch_private.fake_mode_is_active()
 
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
-        if any(kind not in PLAIN for kind in types):
+        if not all(map(torch_private.is_plain_type, types)):
             return NotImplemented  # a tensor subclass: its own dispatch comes back here with plain tensors
         kwargs = kwargs or {}
-        if (pieces := self._pieces(op, args, kwargs)) is not None:
+        if (kernel := self._kernel_of_others(op, args, kwargs)) is not None:
             rows = len(self.writer.rows)
             with self:
-                outputs = pieces(*args, **kwargs)
+                outputs = kernel(*args, **kwargs)
             if torch_private.made_of_others(op, False) is None and not self._told(op, args, kwargs, outputs, rows):
                 self._see(op, args, kwargs, outputs)
             return outputs
@@ -49,13 +47,13 @@ class Recorder(torch_private.TorchDispatchMode):
             self._see(op, args, kwargs, outputs)
         return outputs
 
-    def _pieces(self, op, args, kwargs):
+    def _kernel_of_others(self, op, args, kwargs):
         """What calls the ops that `op` is made of, where it has no work of its own on these tensors, or None."""
-        pieces = None if self.paused else made_of_others(op)
-        if pieces is None:
+        kernel = None if self.paused else made_of_others(op)
+        if kernel is None:
             return None
-        tensors = list(self._tensors((*args, *kwargs.values()), any_layout=True))
-        return None if torch_private.has_kernel(op, tensors) else pieces
+        tensors = list(_all_tensors((*args, *kwargs.values())))
+        return None if torch_private.has_kernel(op, tensors) else kernel
 
     def _told(self, op, args, kwargs, outputs, rows):
         """Whether the rows since `rows` write all that an op makes: a kernel that calls others may work itself, too."""
@@ -86,19 +84,26 @@ class Recorder(torch_private.TorchDispatchMode):
             entry = self.storages.of(tensor, origin=Origin.CONSTANT, existed=False)
             if entry is not None and id(entry) not in before:
                 fresh.append(tensor)
-        works = bool(changed or fresh) and not info.renames and not info.only_reserves
+        special = [t for t in _all_tensors([*arguments.values(), *listed]) if not is_plain(t)]
+        hidden = any(not torch_private.components(t) for t in special)  # what it writes cannot be told
+        works = (bool(changed or fresh) or hidden) and not info.renames and not info.only_reserves
         self.attribution.note(place.layer, origins, works)
         if works:
-            call = Call(info, arguments, inputs, changed, [o if _is_tensor(o) else None for o in listed], fresh)
+            outs = [o if _is_tensor(o) else None for o in listed]
+            call = Call(info, arguments, inputs, changed, outs, fresh, special)
             self.writer.record(call, place, stored)
 
-    def _tensors(self, values, any_layout=False):
-        for value in values:
-            if isinstance(value, torch.Tensor):
-                if any_layout or value.layout is torch.strided:
-                    yield value
-            elif isinstance(value, list | tuple):
-                yield from self._tensors(value, any_layout)
+    def _tensors(self, values):
+        for tensor in _all_tensors(values):
+            yield from pieces(tensor)
+
+
+def _all_tensors(values):
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _all_tensors(value)
 
 
 @lru_cache(maxsize=4096)

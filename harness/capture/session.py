@@ -5,10 +5,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from accel_model import Trace
 from accel_model.types import Phase, Role
-from harness.capture import torch_private
+from harness.capture import defaults_restored, torch_operators, torch_private
 from harness.capture.assemble import give_roles, to_trace
 from harness.capture.attribution import Attribution, attention_calls, ordinary_modules
 from harness.capture.failures import is_own_bug, refuse_uncounted, refused, trains_nothing
@@ -38,18 +39,22 @@ def capture_step(
         raise CaptureError(f"meta is a {type(meta).__name__}: give a dict of JSON values")
     model = getattr(step, "model", None) if model is None else model
     optimizer = getattr(step, "optimizer", None) if optimizer is None else optimizer
-    session = Session(model, fused_attention)
     with (
+        defaults_restored(),
         torch.compiler.set_stance("force_eager"),
         torch_private.foreach_takes_fake_tensors(),
+        torch_operators.operators_run(torch_operators.PLAIN),
+        torch_operators.flex_attention_on_any_device(),
         ordinary_modules(),
     ):
         for _ in range(warmup):
             _run(step, f"the warm-up of {_name(step)}")
+        session = Session(model, fused_attention)  # after the warm-up, which may make parameters and rebind buffers
         if optimizer is not None:
             session.note_optimizer(optimizer)
         for name in ("inputs", "targets"):
             session.note_inputs(getattr(step, name, None))
+        session.note_gradients()
         with session.watching():
             _run(step, _name(step))
     trace = session.trace(meta)
@@ -67,8 +72,10 @@ def capture_built(
     if not callable(build):
         raise CaptureError(f"build is a {type(build).__name__}: give a callable that returns the step")
     with (
+        defaults_restored(),
         torch_private.fake_mode() as mode,
         torch_private.modules_convert_fake_tensors(),
+        torch_private.lazy_parameters_are_fake(),
         torch_private.quiet_fake_tensors(),
     ):
         with torch_private.initialisation_does_nothing(), torch_private.small_values_are_known(mode):
@@ -93,7 +100,7 @@ class Session:
         self.updates = Updates(self.recorder, self.note_optimizer)
         self.fused_attention = fused_attention
         if model is not None:
-            self._adopt(model)
+            self._adopt(model, gradients=False)
 
     def note_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
         """Give an optimiser's parameters, their gradients and its state their roles."""
@@ -112,6 +119,12 @@ class Session:
             for value in nest:
                 self.note_inputs(value)
         self._note(nest, Role.INPUT, Origin.DATA)
+
+    def note_gradients(self) -> None:
+        """Give the gradients of the models' parameters their role."""
+        for model in self.models:
+            for parameter in model.parameters():
+                self._note_gradient(parameter)
 
     def watching(self) -> ExitStack:
         """The context in which everything that torch does is recorded."""
@@ -135,8 +148,8 @@ class Session:
     def trace(self, meta: dict | None) -> Trace:
         """The Trace of what was seen, with `meta` added to its metadata."""
         for model in self.models:
-            for parameter in model.parameters():
-                self._note_gradient(parameter)
+            self._note_members(model)  # those that the step itself made or rebound
+        self.note_gradients()
         self.storages.close()
         give_roles(self.rows, self.storages.entries)
         meta = self._meta() | (meta or {})
@@ -144,8 +157,8 @@ class Session:
 
     def _meta(self):
         inputs = [entry for entry in self.storages.entries if entry.role is Role.INPUT and entry.shape]
-        parameters = {id(p): p.numel() for model in self.models for p in model.parameters()}
-        largest = max(self.models, key=lambda model: sum(p.numel() for p in model.parameters()), default=None)
+        parameters = {id(p): _stored_elements(p) for model in self.models for p in model.parameters()}
+        largest = max(self.models, key=lambda model: sum(parameters[id(p)] for p in model.parameters()), default=None)
         macs = {}
         for row in self.rows:
             groups, m, n, k = row.gemm
@@ -166,12 +179,17 @@ class Session:
             "python": platform.python_version(),
         }
 
-    def _adopt(self, model):
+    def _adopt(self, model, gradients=True):
         prefix = "" if not self.models else type(model).__name__
         self.models.append(model)
         self.attribution.name_modules(model, prefix)
+        self._note_members(model, gradients)
+
+    def _note_members(self, model, gradients=False):
         for parameter in model.parameters():
-            self._note_parameter(parameter)
+            self._note(parameter, Role.PARAMETER, Origin.WEIGHT)
+            if gradients:
+                self._note_gradient(parameter)
         for buffer in model.buffers():
             self._note(buffer, Role.BUFFER, Origin.CONSTANT)
 
@@ -190,12 +208,16 @@ class Session:
             entry.gradient = True
 
     def _note(self, value, role, origin):
-        if not isinstance(value, torch.Tensor) or value.layout is not torch.strided:
+        """Give the storages that hold a tensor a role and an origin; returns that of its values."""
+        if not isinstance(value, torch.Tensor) or is_lazy(value):
             return None
-        value = torch_private.unwrapped(value)
-        entry = self.storages.of(value, role, origin)
-        if entry and role is not None and entry.role is None:
-            entry.role, entry.origin = role, origin
+        value, entry = torch_private.unwrapped(value), None
+        for piece in torch_private.components(value):
+            entry = self.storages.of(piece, role, origin)
+            if entry and role is not None and entry.role is None:
+                entry.role, entry.origin = role, origin
+            if entry and piece is not value:
+                entry.shape = (value.size(0),) if value.dim() else ()
         return entry
 
 
@@ -208,6 +230,12 @@ def _run(function, name):
         if is_own_bug(error):
             raise
         raise refused(error, name) from error
+
+
+def _stored_elements(tensor):
+    """Numbers that a parameter keeps; 0 of one whose size is not known yet."""
+    held = () if is_lazy(tensor) else torch_private.components(tensor)
+    return held[-1].numel() if len(held) else 0
 
 
 def _name(function):

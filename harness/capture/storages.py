@@ -1,6 +1,7 @@
 """The distinct storages that a step touches: one entry each, from its first use to its death."""
 
 import weakref
+from collections.abc import Sequence
 from enum import IntEnum
 
 import torch
@@ -22,6 +23,7 @@ DTYPES = {
     torch.uint32: DType.INT32,
     torch.uint64: DType.INT64,
     torch.bool: DType.BOOL,
+    torch.complex32: DType.COMPLEX32,
     torch.complex64: DType.COMPLEX64,
     torch.complex128: DType.COMPLEX128,
     torch.float8_e4m3fn: DType.FP8,
@@ -86,7 +88,13 @@ class Storages:
     def of(
         self, tensor: torch.Tensor, role: Role | None = None, origin: Origin = Origin.DATA, existed: bool = True
     ) -> Stored | None:
-        """The Stored of a tensor's storage, made with `role`, `origin` and `existed` if new; None if it is empty."""
+        """The Stored of a tensor's storage, made with `role`, `origin` and `existed` if new; None if it is empty.
+
+        Of a tensor without storage of its own, that of its values.
+        """
+        if not is_plain(tensor):
+            held = torch_private.components(tensor)
+            return self.of(held[-1], role, origin, existed) if held else None
         storage = tensor.untyped_storage()
         key = torch_private.storage_key(storage)
         found = self._live.get(key)
@@ -113,6 +121,16 @@ class Storages:
         for entry in self.entries:
             entry.reference = None
         self._live.clear()
+
+
+def is_plain(tensor: torch.Tensor) -> bool:
+    """Whether a tensor under a dispatch mode lies in storage of its own: it is not sparse, nested or opaque."""
+    return not isinstance(tensor, torch.Tensor) or (tensor.layout is torch.strided and not tensor.is_nested)
+
+
+def pieces(tensor: torch.Tensor) -> Sequence[torch.Tensor]:
+    """The plain tensors that hold what a tensor shows."""
+    return (tensor,) if is_plain(tensor) else torch_private.components(tensor)
 
 
 def extent(tensor: torch.Tensor) -> int:

@@ -1,7 +1,7 @@
 """Everything that capture uses of torch beyond its documented interface.
 
 Each function says what it relies on, and tests/harness/capture/test_torch_private.py holds it to that. Nothing else of
-the harness names a private attribute of torch.
+the harness names a private attribute of torch, torch_operators.py excepted.
 """
 
 import logging
@@ -240,6 +240,48 @@ def modules_convert_fake_tensors() -> Iterator[None]:
         torch.utils.swap_tensors = original
 
 
+@contextmanager
+def lazy_parameters_are_fake() -> Iterator[None]:
+    """While this context is open, parameters and buffers of lazy modules are made as fake tensors.
+
+    Their own way, a subclass of a plain tensor around the data, refuses a fake one.
+    """
+    from torch.nn import parameter
+
+    (fake,) = fake_tensor_types()
+
+    def materialize(self, shape, device=None, dtype=None):
+        dtype = self.dtype if dtype is None else dtype
+        self.__class__ = fake
+        self.data = torch.empty(shape, dtype=dtype)
+
+    def make(kind, mark):
+        lazy = type(kind)("FakeLazy", (fake, kind), {"materialize": materialize})
+
+        def new(cls, requires_grad=mark == "_is_param", device=None, dtype=None, persistent=True):
+            made = torch.empty(0, device=device, dtype=dtype).requires_grad_(requires_grad)
+            made.__class__, made.persistent = lazy, persistent
+            setattr(made, mark, True)
+            return made
+
+        return new
+
+    kinds = {parameter.UninitializedParameter: "_is_param", parameter.UninitializedBuffer: "_is_buffer"}
+    originals = {kind: kind.__new__ for kind in kinds}
+    try:
+        for kind, mark in kinds.items():
+            kind.__new__ = make(kind, mark)
+        yield
+    finally:
+        for kind, original in originals.items():
+            kind.__new__ = original
+
+
+def is_plain_type(kind: type) -> bool:
+    """Whether tensors of a type stand for themselves under a dispatch mode: plain ones, parameters, fake ones."""
+    return kind.__torch_dispatch__ is torch.Tensor.__torch_dispatch__ or issubclass(kind, fake_tensor_types())
+
+
 def unwrapped(tensor: torch.Tensor) -> torch.Tensor:
     """The plain tensor inside the wrappers that torch.func puts around it."""
     functorch = torch._C._functorch
@@ -328,3 +370,48 @@ def allow_tf32() -> dict[str, bool]:
             newer = backend if name == "matmul" else backend.conv
             found[name] = newer.fp32_precision == "tf32"
     return found
+
+
+def components(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The plain tensors that hold what `tensor` shows, its values last; none where they are hidden (oneDNN's format).
+
+    A sparse tensor is its indices and values, a nested one its buffer, a wrapper what it holds, a plain one itself.
+    """
+    if not isinstance(tensor, torch.Tensor):
+        return (tensor,)
+    if tensor.layout is torch.sparse_coo:
+        return tensor._indices(), tensor._values()
+    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        return tensor.crow_indices(), tensor.col_indices(), tensor.values()
+    if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        return tensor.ccol_indices(), tensor.row_indices(), tensor.values()
+    inner = _held(tensor)
+    if inner:
+        return tuple(piece for one in inner for piece in components(one))
+    if tensor.layout is not torch.strided:
+        return ()
+    return (tensor.values(),) if tensor.is_nested else (tensor,)
+
+
+def _held(tensor):
+    """The tensors that a wrapper subclass holds: those that it names itself, or else all of its attributes."""
+    if is_plain_type(type(tensor)):
+        return []
+    if hasattr(tensor, "__tensor_flatten__"):
+        return [getattr(tensor, name) for name in tensor.__tensor_flatten__()[0]]
+    if not _is_wrapper(tensor):
+        return []
+    return [value for value in vars(tensor).values() if isinstance(value, torch.Tensor)]
+
+
+def _is_wrapper(tensor):
+    """Whether a tensor subclass has no memory behind it."""
+    try:
+        return not tensor.untyped_storage().data_ptr()
+    except RuntimeError:
+        return True
+
+
+def nested_sizes(tensor: torch.Tensor) -> list[list[int]]:
+    """The shape of each piece of a strided nested tensor."""
+    return tensor._nested_tensor_size().tolist()

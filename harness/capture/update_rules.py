@@ -13,6 +13,9 @@ from inspect import unwrap
 
 import torch
 
+from harness.capture import torch_private
+from harness.capture.storages import is_plain
+
 Rule = Callable[[dict], int]
 
 
@@ -110,7 +113,7 @@ def rule_of(optimizer: torch.optim.Optimizer) -> Rule | None:
     """The rule by which an optimiser steps, or None where it is to be traced as executed.
 
     It has one if its class is listed, or derives from one that is and changes nothing of it but how it is made; if
-    autograd does not follow its steps; and if no gradient is sparse.
+    autograd does not follow its steps; and if no parameter or gradient is sparse, nested or a wrapper of others.
     """
     base = next((kind for kind in type(optimizer).__mro__ if kind in RULES), None)
     if base is None or _changes(type(optimizer), base):
@@ -118,8 +121,13 @@ def rule_of(optimizer: torch.optim.Optimizer) -> Rule | None:
     if any(group.get("differentiable") for group in optimizer.param_groups):
         return None
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    plain = all(p.grad is None or p.grad.layout is torch.strided for p in parameters)
-    return RULES[base] if plain else None
+    stored = all(p.grad is None or (_is_stored(p) and _is_stored(p.grad)) for p in parameters)
+    return RULES[base] if stored else None
+
+
+def _is_stored(tensor):
+    """Whether a tensor is its own memory: neither sparse nor nested, nor a wrapper of others."""
+    return is_plain(tensor) and any(piece is tensor for piece in torch_private.components(tensor))
 
 
 def _changes(kind, base):

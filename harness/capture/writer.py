@@ -6,10 +6,11 @@ import torch
 
 from accel_model.types import Kind, Operand, Phase, Role
 from harness.capture.attribution import OpPlace, gradient_phase
+from harness.capture.formulas import numbers, storageless
 from harness.capture.formulas.parts import Call
 from harness.capture.formulas.table import formula_of
 from harness.capture.formulas.vector import whole
-from harness.capture.storages import DTYPES, Origin, Stored, touched_bytes
+from harness.capture.storages import DTYPES, Origin, Stored, pieces, touched_bytes
 
 
 class OpRow:
@@ -32,16 +33,15 @@ class Writer:
     def record(self, call: Call, place: OpPlace, stored: Sequence[Stored]) -> None:
         """Write the rows of a call that ran at `place`; stored: the Stored of each of its inputs."""
         origin = max((entry.origin for entry in stored), default=Origin.CONSTANT)
-        formula = formula_of(call.info)
-        if formula is None:
+        parts = _parts(call)
+        if parts is None:
             parts = whole(call)
             size = sum(touched_bytes(t) for t in (*call.inputs, *call.written))
+            size += sum(t.numel() * t.element_size() for t in call.special if not pieces(t))
             count, total = self.uncounted.get(call.info.name, (0, 0))
             self.uncounted[call.info.name] = (count + 1, total + size)
-        else:
-            parts = formula(call)
         number = self.next_call()
-        for part in parts:
+        for part in numbers.in_reals(parts, call):
             row = OpRow()
             row.name, row.call, row.layer = call.info.name, number, place.layer
             row.kind, row.vector_ops, row.geometry, row.gemm = part.kind, part.vector_ops, part.geometry, part.gemm
@@ -51,8 +51,8 @@ class Writer:
             row.uses = self._uses(part, row)
             row.dtype = self._dtype(part, call)
             self.rows.append(row)
-            for touch in part.writes:
-                self._wrote(touch.tensor, row.phase, place.backward, origin)
+            for tensor in (tensor for touch in part.writes for tensor in pieces(touch.tensor)):
+                self._wrote(tensor, row.phase, place.backward, origin)
 
     def next_call(self) -> int:
         """A number for the rows of one framework call."""
@@ -90,11 +90,10 @@ class Writer:
     def _uses(self, part, row):
         found = {}
         for write, touches in ((False, part.reads), (True, part.writes)):
-            for touch in touches:
-                entry = None if self._is_elsewhere(touch.tensor) else self.storages.of(touch.tensor)
+            for touch, tensor in ((one, tensor) for one in touches for tensor in pieces(one.tensor)):
+                entry = None if self._is_elsewhere(tensor) else self.storages.of(tensor)
                 if entry is None:
                     continue
-                tensor = touch.tensor
                 view = (tensor.storage_offset(), tensor.shape, tensor.stride(), touch.elements)
                 size = touched_bytes(tensor, touch.elements)
                 use = found.setdefault((id(entry), write), [entry, write, 0, Operand.OTHER, set()])
@@ -112,9 +111,12 @@ class Writer:
 
     def _dtype(self, part, call):
         for touch in (*part.reads, *part.writes):
-            if touch.operand is not Operand.OTHER or not part.gemm[0]:
+            if not part.gemm[0]:
                 return DTYPES.get(touch.tensor.dtype)
-        return DTYPES.get(call.inputs[0].dtype)
+            if touch.operand is not Operand.OTHER:
+                found = DTYPES.get(touch.tensor.dtype)
+                return numbers.REAL_OF.get(found, found)
+        return DTYPES.get(call.inputs[0].dtype) if call.inputs else None
 
     def _wrote(self, tensor, phase, backward, origin):
         entry = self.storages.of(tensor)
@@ -130,6 +132,14 @@ class Writer:
 
     def _is_elsewhere(self, tensor):
         return self._skip_host and tensor.device.type == "cpu"
+
+
+def _parts(call):
+    """The rows of a call, or None where no formula knows it."""
+    if call.special:
+        return storageless.parts_of(call)
+    formula = formula_of(call.info)
+    return None if formula is None else formula(call)
 
 
 class _Empty:

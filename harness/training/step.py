@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import baselines
+from harness.capture import defaults_restored
 from harness.settings.errors import ConfigError, HalfstepError, NoRoomError
 from harness.settings.schema import OptimizerName
 from harness.training.failures import unsuited
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from harness.settings.schema import OptimizerConfig, PrecisionConfig, WorkloadConfig
 
+SINGLE = "give it the float32 numbers that precision= speaks of (model.float(), no torch.set_default_dtype)"
 FIRST_SCALE = 1024.0  # of a float16 loss; torch's 65536 overflows at first and skips updates; it doubles in 2000 steps
 CHANNELS_LAST, CONTIGUOUS = "channels_last", "contiguous"
 LAYOUT_WARMUP = 2  # steps in a memory layout before those that are timed: the fastest convolutions are searched for
@@ -66,6 +68,8 @@ class TrainingStep:
 
         with torch.autocast(self.device.type, dtype=self.autocast, enabled=self.autocast is not None):
             scores = self.model(self.inputs)
+            if getattr(scores, "dtype", None) is torch.float64:
+                raise ConfigError(f"the model computes its scores in float64: {SINGLE}")
             try:
                 # one score vector a target, whether a sample has one target (an image) or many (a text)
                 return scores, functional.cross_entropy(scores.flatten(0, -2).float(), self.targets.flatten())
@@ -107,6 +111,7 @@ def build_step(
 
     try:
         model = build_model(workload).train()  # on the CPU, so that a seed gives the same weights on every device
+        check_numbers(model, workload, precision)
         if torch.device(device).type != "cpu":
             model.to(device)
         inputs, targets = empty_batch(workload, batch_size, device)
@@ -141,10 +146,24 @@ def build_model(workload: WorkloadConfig) -> torch.nn.Module:
         signature(build).bind(**arguments)
     except TypeError as error:
         raise ConfigError(f"{where} refuses its arguments ({error}): see workload.arguments") from None
-    model = build(**arguments)
+    with defaults_restored():
+        model = build(**arguments)
     if not isinstance(model, torch.nn.Module):
         raise ConfigError(f"{where} returned a {type(model).__name__}: return the model, a torch.nn.Module")
     return model
+
+
+def check_numbers(model: torch.nn.Module, workload: WorkloadConfig, precision: PrecisionConfig) -> None:
+    """Raise ConfigError for a model whose parameters are not in the format that `precision` says they are."""
+    import torch
+
+    said = {torch.float32, torch.complex64} | ({getattr(torch, precision.autocast)} if precision.autocast else set())
+    for name, parameter in model.named_parameters():
+        if (parameter.is_floating_point() or parameter.is_complex()) and parameter.dtype not in said:
+            raise ConfigError(
+                f"workload.target={workload.target} builds {name} in {str(parameter.dtype).removeprefix('torch.')}, "
+                f"whose figures are none of precision={precision.name}: {SINGLE}"
+            )
 
 
 def _takes(function, name):

@@ -83,13 +83,14 @@ class Call:
     """One framework call.
 
     inputs: tensors among the arguments. changed: those it writes in place. outputs: what it returned, in order, None
-    for what it did not compute. fresh: the outputs in storage that no argument has.
+    for what it did not compute. fresh: the outputs in storage that no argument has. special: tensors without storage
+    of their own among arguments and outputs; in `inputs`, `changed` and `fresh` stand the plain ones that hold them.
     """
 
-    __slots__ = ("arguments", "changed", "fresh", "info", "inputs", "outputs")
+    __slots__ = ("arguments", "changed", "fresh", "info", "inputs", "outputs", "special")
 
-    def __init__(self, info, arguments, inputs, changed, outputs, fresh):
-        self.info, self.arguments = info, arguments
+    def __init__(self, info, arguments, inputs, changed, outputs, fresh, special=()):
+        self.info, self.arguments, self.special = info, arguments, special
         self.inputs, self.changed, self.outputs, self.fresh = inputs, changed, outputs, fresh
 
     def __getitem__(self, name):

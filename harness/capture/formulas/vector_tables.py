@@ -57,6 +57,7 @@ ELEMENTWISE = {  # operations per output element, where not 1
     "_upsample_bicubic2d_aa_backward": 32,
     "_upsample_bilinear2d_aa_backward": 8,
     "_fused_dropout": 2,
+    "_fused_moving_avg_obs_fq_helper": 8,  # smallest, largest; scale, shift, round, two bounds, back
     "_masked_scale": 2,
     "_prelu_kernel": 2,
     "_prelu_kernel_backward": 4,

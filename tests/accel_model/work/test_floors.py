@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from accel_model import Design, Trace, compute_floor_s, replay
+from accel_model.errors import TraceError
 from accel_model.types import DType
 from accel_model.work.floors import memory_floor_s, unavoidable_bytes
 from tests.helpers.designs import random_designs
@@ -24,9 +25,23 @@ def test_the_compute_floor_is_macs_over_the_peak_rate_of_their_format():
 
 def test_macs_of_a_format_without_a_rate_count_as_fp32():
     trace = Trace.from_gemms(64, 64, 64, dtype="fp32")
-    double = replace(trace, ops=replace(trace.ops, dtype=np.full(1, DType.FP64, dtype=np.int8)))
+    whole = replace(trace, ops=replace(trace.ops, dtype=np.full(1, DType.INT32, dtype=np.int8)))
     design = Design.grid(mac_rate={"fp32": 0.5, "tf32": 1, "bf16": 2, "fp16": 2, "fp8": 4, "int8": 4})
-    assert compute_floor_s(double, design) == compute_floor_s(trace, design) > 0
+    assert compute_floor_s(whole, design) == compute_floor_s(trace, design) > 0
+
+
+@pytest.mark.parametrize("name", ["fp64", "complex32", "complex64", "complex128"])
+def test_macs_that_no_design_has_a_rate_for_are_refused(name):
+    trace, design = Trace.from_gemms([8, 64], 64, 64, dtype=["fp32", name]), Design.grid()
+    for act in (replay, compute_floor_s):
+        with pytest.raises(TraceError, match=f"2.621e\\+05 MACs of the trace are {name}, the first in op 1"):
+            act(trace, design)
+    assert replay(trace.at("fp32"), design).step_s > 0
+
+
+def test_fp64_at_another_format_is_stored_in_it():
+    double, single = (Trace.from_gemms(8, 16, 32, dtype=name) for name in ("fp64", "fp32"))
+    assert replay(double.at("fp32"), Design.grid()).step_s == replay(single, Design.grid()).step_s
 
 
 @pytest.mark.parametrize("seed", range(3))

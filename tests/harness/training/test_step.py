@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from harness.flows.traces import captured
 from harness.settings import shipped
 from harness.settings.errors import CaptureError, ConfigError
 from harness.training.step import (
@@ -181,3 +182,58 @@ def test_timing_layouts_changes_neither_the_model_nor_what_random_numbers_follow
 def test_on_a_cpu_no_layout_is_timed():
     step = build_step(shipped.load("cifar10_resnet20"), shipped.precision("fp32"), 2)
     assert step.context == {} and lies(step.inputs) == {CONTIGUOUS}
+
+
+FORMATS = """
+import torch
+from torch import nn
+
+def layers(num_classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, num_classes))
+
+def converted(num_classes):
+    return layers(num_classes).double()
+
+def by_default(num_classes):
+    torch.set_default_dtype(torch.float64)
+    return layers(num_classes)
+
+def halves(num_classes):
+    return layers(num_classes).bfloat16()
+
+class Inside(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.layers = layers(num_classes)
+
+    def forward(self, x):
+        return nn.functional.linear(x.flatten(1).double(), self.layers[1].weight.double())
+"""
+
+
+@pytest.fixture
+def formats(tmp_path, monkeypatch):
+    """formats(function): mnist_mlp with that function of FORMATS as its model."""
+    (tmp_path / "formats_of_ones_own.py").write_text(FORMATS)
+    monkeypatch.chdir(tmp_path)
+    yield lambda name: replace(shipped.load("mnist_mlp"), target=f"formats_of_ones_own:{name}", arguments={})
+    sys.modules.pop("formats_of_ones_own", None)
+
+
+@pytest.mark.parametrize("name, dtype", [("converted", "float64"), ("by_default", "float64"), ("halves", "bfloat16")])
+def test_a_model_in_another_format_than_precision_says_is_refused(name, dtype, formats):
+    with pytest.raises(ConfigError, match=rf"formats_of_ones_own:{name} builds 1.weight in {dtype}.*precision=fp32"):
+        build_step(formats(name), shipped.precision("fp32"), 2)
+    assert torch.get_default_dtype() is torch.float32
+
+
+def test_a_model_in_the_format_of_its_autocast_is_built(formats):
+    assert build_step(formats("halves"), shipped.precision("bf16"), 2).compute().isfinite()
+
+
+def test_a_model_that_computes_in_float64_is_refused_by_both_sides(formats):
+    step = build_step(formats("Inside"), shipped.precision("fp32"), 2)
+    with pytest.raises(ConfigError, match="scores in float64"):
+        step.compute()
+    with pytest.raises(ConfigError, match="scores in float64"):
+        captured(formats("Inside"), shipped.precision("fp32"), 2)
