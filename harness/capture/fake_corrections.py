@@ -1,11 +1,13 @@
-"""Ops whose fake kernels return another layout or format than the real ones; each is seen on torch 2.14.
+"""Where torch makes fake tensors otherwise than real ones, or not at all; each is seen on torch 2.14.
 
 Tests that compare fake traces with real ones hold these, and show when torch mends them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
+from torch.nn import parameter
 
 from harness.capture import torch_private
 
@@ -45,3 +47,38 @@ def corrected(op: Callable, arguments: tuple, outputs: object) -> object:
     if correct is None:
         return outputs
     return correct(arguments, outputs)
+
+
+@contextmanager
+def lazy_parameters_are_fake() -> Iterator[None]:
+    """While this context is open, parameters and buffers of lazy modules are made as fake tensors.
+
+    Their own way, a subclass of a plain tensor around the data, refuses a fake one.
+    """
+    (fake,) = torch_private.fake_tensor_types()
+
+    def materialize(self, shape, device=None, dtype=None):
+        dtype = self.dtype if dtype is None else dtype
+        self.__class__ = fake
+        self.data = torch.empty(shape, dtype=dtype)
+
+    def make(kind, mark):
+        lazy = type(kind)("FakeLazy", (fake, kind), {"materialize": materialize})
+
+        def new(cls, requires_grad=mark == "_is_param", device=None, dtype=None, persistent=True):
+            made = torch.empty(0, device=device, dtype=dtype).requires_grad_(requires_grad)
+            made.__class__, made.persistent = lazy, persistent
+            setattr(made, mark, True)
+            return made
+
+        return new
+
+    kinds = {parameter.UninitializedParameter: "_is_param", parameter.UninitializedBuffer: "_is_buffer"}
+    originals = {kind: kind.__new__ for kind in kinds}
+    try:
+        for kind, mark in kinds.items():
+            kind.__new__ = make(kind, mark)
+        yield
+    finally:
+        for kind, original in originals.items():
+            kind.__new__ = original

@@ -13,6 +13,7 @@ from harness.capture import defaults_restored, torch_operators, torch_private
 from harness.capture.assemble import give_roles, to_trace
 from harness.capture.attribution import Attribution, attention_calls, ordinary_modules
 from harness.capture.failures import is_own_bug, refuse_uncounted, refused, trains_nothing
+from harness.capture.fake_corrections import lazy_parameters_are_fake
 from harness.capture.optimizers import Updates, describe
 from harness.capture.recorder import Recorder
 from harness.capture.storages import Origin, Storages
@@ -75,7 +76,7 @@ def capture_built(
         defaults_restored(),
         torch_private.fake_mode() as mode,
         torch_private.modules_convert_fake_tensors(),
-        torch_private.lazy_parameters_are_fake(),
+        lazy_parameters_are_fake(),
         torch_private.quiet_fake_tensors(),
     ):
         with torch_private.initialisation_does_nothing(), torch_private.small_values_are_known(mode):

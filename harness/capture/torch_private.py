@@ -240,46 +240,9 @@ def modules_convert_fake_tensors() -> Iterator[None]:
         torch.utils.swap_tensors = original
 
 
-@contextmanager
-def lazy_parameters_are_fake() -> Iterator[None]:
-    """While this context is open, parameters and buffers of lazy modules are made as fake tensors.
-
-    Their own way, a subclass of a plain tensor around the data, refuses a fake one.
-    """
-    from torch.nn import parameter
-
-    (fake,) = fake_tensor_types()
-
-    def materialize(self, shape, device=None, dtype=None):
-        dtype = self.dtype if dtype is None else dtype
-        self.__class__ = fake
-        self.data = torch.empty(shape, dtype=dtype)
-
-    def make(kind, mark):
-        lazy = type(kind)("FakeLazy", (fake, kind), {"materialize": materialize})
-
-        def new(cls, requires_grad=mark == "_is_param", device=None, dtype=None, persistent=True):
-            made = torch.empty(0, device=device, dtype=dtype).requires_grad_(requires_grad)
-            made.__class__, made.persistent = lazy, persistent
-            setattr(made, mark, True)
-            return made
-
-        return new
-
-    kinds = {parameter.UninitializedParameter: "_is_param", parameter.UninitializedBuffer: "_is_buffer"}
-    originals = {kind: kind.__new__ for kind in kinds}
-    try:
-        for kind, mark in kinds.items():
-            kind.__new__ = make(kind, mark)
-        yield
-    finally:
-        for kind, original in originals.items():
-            kind.__new__ = original
-
-
 def is_plain_type(kind: type) -> bool:
     """Whether tensors of a type stand for themselves under a dispatch mode: plain ones, parameters, fake ones."""
-    return kind.__torch_dispatch__ is torch.Tensor.__torch_dispatch__ or issubclass(kind, fake_tensor_types())
+    return kind.__torch_dispatch__ == torch.Tensor.__torch_dispatch__ or issubclass(kind, fake_tensor_types())
 
 
 def unwrapped(tensor: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from harness.settings.errors import CaptureError, HalfstepError
 from harness.settings.groups import is_models
 from harness.text.shown import quoted, shown
 
+SHORT = 60  # characters of a name that the words before it show already
 FORM = "write it as package.module:function, for example my_models.unet:build"
 
 
@@ -32,7 +33,7 @@ def load_target(text: str) -> Callable:
         if found is not module and not isinstance(found, type):
             raise CaptureError(f"{where} looks into a {type(found).__name__}: name a function, or one of a class")
         if not hasattr(found, part):
-            raise CaptureError(f"{where}: {shown(module_name)} has no {quoted(attribute)}. {_choices(found)}")
+            raise CaptureError(f"{where}: {shown(module_name)} has no '{shown(attribute, SHORT)}'. {_choices(found)}")
         found = getattr(found, part)
         if isinstance(found, ModuleType):
             raise CaptureError(f"{where}: {part} is a module that {module_name} imports: name it before the colon")

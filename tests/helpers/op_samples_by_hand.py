@@ -32,6 +32,10 @@ BY_HAND = {
     "cumprod_backward": given(SIX, SIX, 0, SIX.cumprod(0)),
     "fake_quantize_per_channel_affine_cachemask": given(SIX, FOUR, torch.zeros(4, dtype=torch.int32), 0, -128, 127),
     "fake_quantize_per_tensor_affine_cachemask": given(SIX, 0.1, 0, -128, 127),
+    "_fused_moving_avg_obs_fq_helper": given(
+        *(SIX, torch.ones(1, dtype=torch.int64), torch.ones(1, dtype=torch.int64), ONE - 1, ONE + 5, ONE),
+        *(torch.zeros(1, dtype=torch.int32), 0.01, -128, 127, -1),
+    ),
     "_fake_quantize_per_tensor_affine_cachemask_tensor_qparams": given(
         SIX, ONE, torch.zeros(1, dtype=torch.int32), torch.ones(1, dtype=torch.int64), -128, 127
     ),

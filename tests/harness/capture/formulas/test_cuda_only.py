@@ -40,7 +40,6 @@ WITHOUT = {  # name of an op, or a pattern: why it needs no formula
     "aten::_use_*_ctc_loss*": "asks which kernel suits: no arithmetic on the step's data",
     "aten::_cudnn_ctc_loss*": "passes over the scores that only cuDNN takes, of targets on the host",
     "aten::miopen_ctc_loss*": "passes over the scores that only MIOpen takes, of targets on the host",
-    "aten::cudnn_affine_grid_generator*": "nothing of torch calls it: affine_grid_generator is its own",
     "aten::miopen_rnn*": "AMD's recurrent networks, which nobody here could check",
     "aten::_cudnn_init_dropout_state": "keeps books: no arithmetic on the step's data",
     "aten::_cudnn_rnn_flatten_weight": "keeps books: it lays weights out once, before training",
