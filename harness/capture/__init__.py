@@ -64,7 +64,9 @@ def defaults_restored() -> Iterator[None]:
     finally:
         torch.set_default_dtype(dtype)
         if torch.get_default_device() != device:
-            torch.set_default_device(device)
+            torch.set_default_device(None)  # a default that is set, the first one too, is a mode around every call
+            if torch.get_default_device() != device:
+                torch.set_default_device(device)
 
 
 def __getattr__(name):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 
 from baselines import Measurement
-from harness.report.words import LONGEST_SOURCE
-from harness.text.shown import shown
+from harness.text.shown import LONGEST_SOURCE, shown
 from harness.text.table import Table
 from harness.text.units import digits
 

@@ -11,7 +11,7 @@ from harness.judging.claims import Verdict
 from harness.report import words
 from harness.settings.metrics import metric_text
 from harness.settings.schema import ClaimConfig
-from harness.text.shown import shown
+from harness.text.shown import LONGEST_SOURCE, shown
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _place(cell, rows, marks, column):
     one, count = cell.baseline, 1
     detail = ", ".join(filter(None, [words.precision(cell), words.mode(one), words.scope(one)]))
     while True:
-        where = f"; {shown(one.locator or one.source, words.LONGEST_SOURCE)}" if count > 1 else ""
+        where = f"; {shown(one.locator or one.source, LONGEST_SOURCE)}" if count > 1 else ""
         again = f" ({count})" if count > 2 else ""
         row = PanelRow(one.kind, words.device(one), f"{detail}{where}{again}")
         place = rows.setdefault(row, len(rows))

@@ -12,10 +12,9 @@ from harness.judging.breakeven import Answer
 from harness.judging.claims import Verdict, share_text, speedup
 from harness.settings.metrics import METRICS, metric_text
 from harness.settings.schema import ClaimConfig
-from harness.text.shown import shown
+from harness.text.shown import LONGEST_SOURCE, shown
 from harness.text.units import milli, quantity, times
 
-LONGEST_SOURCE = 400  # characters
 DATASETS = {"imagenet": "ImageNet", "cifar10": "CIFAR-10", "mnist": "MNIST", "text": "text"}
 KINDS = {
     "live": "live: measured in this run",

@@ -4,6 +4,7 @@ What only one task or one data source reads is in the schema of its own file (ha
 """
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
@@ -236,14 +237,18 @@ SECTIONS = tuple(one.name for one in fields(RunConfig))
 def checked(node: Any, schema: type, where: str) -> Any:
     """An instance of the dataclass `schema` with the values of an OmegaConf node or mapping.
 
-    where: the place of the node in the settings, "" for the top. Raises ConfigError for a value that is missing,
-    unknown, not of its type or out of its bound.
+    where: the place of the node in the settings, "" for the top. What may be null may be left out. Raises ConfigError
+    for a value that is missing, unknown, not of its type or out of its bound.
     """
     from omegaconf import OmegaConf
-    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException, ValidationError
 
     try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), node))
+        given = OmegaConf.merge(OmegaConf.structured(schema), node)
+        for key in OmegaConf.missing_keys(given):
+            with suppress(ValidationError):  # of what may not be null
+                OmegaConf.update(given, key, None)
+        return OmegaConf.to_object(given)
     except RecursionError:
         raise ConfigError(
             f"{where or 'the settings'} lead back to themselves: give a value in place of ${{...}}"

@@ -18,7 +18,7 @@ from harness.training.data.loading import loading_error
 
 LONGEST = 10  # lines of an explanation by Hydra
 MOST_LINES = 12  # of any
-LONGEST_LINE = 500  # characters
+LONGEST_LINE = 1000  # characters
 ENDLESS = re.compile(r"(\S{100})\S{80,}(\S{60})")  # a word that no line of a terminal takes
 LONGEST_TEXT = 240  # characters of a line by Hydra, which repeats what it was given
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on the disk, in the quota, or for a file of that size

@@ -49,7 +49,7 @@ def replay(job: Job) -> dict:
     design = _design(job.config)
     report = replay_on(trace, design)
     out, lines = console(), []
-    out.print(*filter(None, (trace_line(trace), _step_line(trace), uncounted_line(trace))), sep="\n", markup=False)
+    out.print(*filter(None, (trace_line(trace), _step_line(trace), uncounted_line(trace))), sep="\n")
     if settings.timeline:
         save_timeline(settings.timeline, trace, report)
         lines.append(f"Timeline: {settings.timeline} (open it in ui.perfetto.dev)")

@@ -9,7 +9,19 @@ from typing import Any
 
 from accel_model.formats.shown import message, printable, quoted, shown
 
-__all__ = ["as_cell", "as_code", "as_file_name", "as_markdown_text", "message", "printable", "quoted", "shown"]
+__all__ = [
+    "LONGEST_SOURCE",
+    "as_cell",
+    "as_code",
+    "as_file_name",
+    "as_markdown_text",
+    "message",
+    "printable",
+    "quoted",
+    "shown",
+]
+
+LONGEST_SOURCE = 400  # characters of where a figure was published
 
 MARKS = "\\`*_[]<>|"  # that Markdown would obey
 FORMULA = "=+-@\t\r"  # that make a spreadsheet take a cell for a formula

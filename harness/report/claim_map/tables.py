@@ -14,7 +14,7 @@ from harness.report.panels import ordered
 from harness.report.run_values import layer_title
 from harness.report.selection import shown_steps, workloads
 from harness.settings.metrics import metric_text
-from harness.text.shown import shown
+from harness.text.shown import LONGEST_SOURCE, shown
 from harness.text.table import Table
 from harness.text.units import milli, number, percent, times
 
@@ -278,9 +278,9 @@ def sources_table(claim_map: ClaimMap) -> Table:
     for cell in claim_map.cells:
         one = cell.baseline
         places, devices, kinds = found.setdefault(one.source, ({}, {}, {}))
-        places[shown(one.locator, words.LONGEST_SOURCE)], devices[shown(one.device)], kinds[one.kind] = None, None, None
+        places[shown(one.locator, LONGEST_SOURCE)], devices[shown(one.device)], kinds[one.kind] = None, None, None
     rows = tuple(
-        (shown(source, words.LONGEST_SOURCE), "; ".join(filter(None, places)), ", ".join(devices), ", ".join(kinds))
+        (shown(source, LONGEST_SOURCE), "; ".join(filter(None, places)), ", ".join(devices), ", ".join(kinds))
         for source, (places, devices, kinds) in sorted(found.items())
     )
     return Table("Sources of every baseline", ("source", "where in it", "devices", "kind"), rows)

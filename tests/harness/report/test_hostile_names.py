@@ -197,10 +197,7 @@ def test_an_exploration(name, tmp_path, capsys):
     path = tmp_path / f"{name.replace('/', '_')}.halfstep"
     trace(name).save(path)
     asked = job(tmp_path, "task=explore", "explore.space={dataflow:[os,ws]}")
-    config = asked.config
-    config = replace(
-        config, task=replace(config.task, trace=str(path)), accelerator=config.accelerator | {"name": name}
-    )
+    config = replace(asked.config, task=replace(asked.config.task, trace=str(path)))
     explore.explore(replace(asked, config=config))
     assert_shown(capsys.readouterr().out.replace(str(tmp_path), ""))
     text = (tmp_path / "summary.md").read_text()
