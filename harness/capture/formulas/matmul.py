@@ -88,8 +88,13 @@ def linear(call: Call) -> list[Part]:
 
 def linear_backward(call: Call) -> list[Part]:
     """`self` is the input; masks say which of input, weight and bias get a gradient."""
+    return linear_gradients(call, area(call["self"].shape[:-1]))
+
+
+def linear_gradients(call: Call, rows: int) -> list[Part]:
+    """The rows of a call of linear_backward whose input has `rows` vectors."""
     x, grad, weight = call["self"], call["grad_output"], call["weight"]
-    rows, (n, k) = area(x.shape[:-1]), weight.shape
+    n, k = weight.shape
     d_input, d_weight, d_bias = call.masked()
     parts = []
     if d_input is not None:

@@ -12,7 +12,7 @@ import torch
 from accel_model.types import Kind, Operand
 from harness.capture import torch_private
 from harness.capture.formulas import norm
-from harness.capture.formulas.matmul import bias_gradient, product
+from harness.capture.formulas.matmul import linear_gradients, product
 from harness.capture.formulas.parts import Call, Part, Touch, area
 from harness.capture.formulas.table import formula_of
 from harness.capture.formulas.vector import whole
@@ -187,18 +187,7 @@ def _nested_linear(call):
 
 
 def _nested_linear_backward(call):
-    x, grad, weight = call["self"], call["grad_output"], call["weight"]
-    n, k = weight.shape
-    rows = x.numel() // k
-    d_input, d_weight, d_bias = call.masked()
-    parts = []
-    if d_input is not None:
-        parts.append(product((1, rows, k, n), grad, weight, d_input, gradient_of=x))
-    if d_weight is not None:
-        parts.append(product((1, k, n, rows), x, grad, d_weight, gradient_of=weight))
-    if d_bias is not None:
-        parts.append(bias_gradient(grad, d_bias, weight))
-    return parts
+    return linear_gradients(call, call["self"].numel() // call["weight"].shape[1])
 
 
 def _nested_matmul(call):

@@ -7,51 +7,17 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.profiler import ExecutionTraceObserver
 
 from accel_model.types import Phase, Role
 from harness.capture import capture
 from harness.capture.chakra import file
 from harness.settings.errors import CaptureError
-
-
-def make_step():
-    model = nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1, groups=1),
-        nn.BatchNorm2d(8),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(128, 16),
-        nn.GELU(),
-        nn.LayerNorm(16),
-        nn.Linear(16, 10),
-    )
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    x, y = torch.randn(2, 3, 8, 8), torch.zeros(2, dtype=torch.long)
-
-    def step():
-        optimizer.zero_grad()
-        functional.cross_entropy(model(x), y).backward()
-        optimizer.step()
-
-    step.model, step.optimizer = model, optimizer
-    return step
-
-
-def record(step, path):
-    step()
-    observer = ExecutionTraceObserver().register_callback(str(path))
-    observer.start()
-    step()
-    observer.stop()
-    observer.unregister_callback()
-    return path
+from tests.helpers.execution_traces import classifier, record
 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    return record(make_step(), tmp_path_factory.mktemp("chakra") / "step.json")
+    return record(classifier(), tmp_path_factory.mktemp("chakra") / "step.json")
 
 
 @pytest.fixture
@@ -75,7 +41,7 @@ def products(trace):
 
 
 def test_a_recorded_step_has_the_products_and_phases_of_a_captured_one(recorded):
-    trace, reference = file.load(recorded), capture(make_step())
+    trace, reference = file.load(recorded), capture(classifier())
     assert products(trace) == products(reference)
     assert trace.uncounted == {}
     assert trace.meta["schema"].startswith("1.1.")
@@ -83,7 +49,7 @@ def test_a_recorded_step_has_the_products_and_phases_of_a_captured_one(recorded)
 
 def test_a_recorded_step_has_parameters_state_and_gradients(recorded):
     trace = file.load(recorded)
-    parameters = list(make_step().model.parameters())
+    parameters = list(classifier().model.parameters())
     for role in (Role.PARAMETER, Role.OPTIMIZER_STATE, Role.GRADIENT):
         sizes = sorted(trace.tensors.bytes[trace.tensors.role == role])
         assert sizes == sorted(4 * p.numel() for p in parameters)
